@@ -1,0 +1,33 @@
+/** The functions of the service, named after their files in `functions/`. */
+export type FunctionName =
+  | 'generate-oauth-url'
+  | 'slack-callback'
+  | 'integrations'
+  | 'channel-connections'
+  | 'channel-endpoints'
+  | 'meta';
+
+export interface Route {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  /** In API Gateway's form: `{name}` stands for one path segment. */
+  readonly path: string;
+  readonly function: FunctionName;
+}
+
+/** The one route table: the CDK stack and the local server both read it, so a route exists once. */
+export const routes: readonly Route[] = [
+  { method: 'GET', path: '/health', function: 'meta' },
+  { method: 'POST', path: '/v1/integrations/chat/oauth', function: 'generate-oauth-url' },
+  { method: 'POST', path: '/v1/integrations/channel-connections/oauth', function: 'generate-oauth-url' },
+  { method: 'POST', path: '/v1/integrations/channel-endpoints/oauth', function: 'generate-oauth-url' },
+  { method: 'GET', path: '/v1/integrations/chat/oauth/callback/slack', function: 'slack-callback' },
+  { method: 'GET', path: '/v1/integrations', function: 'integrations' },
+  { method: 'POST', path: '/v1/integrations', function: 'integrations' },
+  { method: 'GET', path: '/v1/channel-connections', function: 'channel-connections' },
+  { method: 'GET', path: '/v1/channel-connections/{identifier}', function: 'channel-connections' },
+  { method: 'GET', path: '/v1/channel-endpoints', function: 'channel-endpoints' },
+  { method: 'GET', path: '/v1/channel-endpoints/{identifier}', function: 'channel-endpoints' },
+];
+
+/** Answers every request that no route matches (API Gateway's `$default` route). */
+export const fallbackFunction: FunctionName = 'meta';

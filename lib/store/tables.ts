@@ -1,0 +1,41 @@
+/** Where the two tables are; what the store functions take. */
+export interface TableNames {
+  readonly connections: string;
+  readonly flows: string;
+}
+
+export interface IndexSchema {
+  readonly name: string;
+  readonly partitionKey: string;
+  readonly sortKey: string;
+}
+
+export interface TableSchema {
+  readonly partitionKey: string;
+  readonly sortKey?: string;
+  /** All indexes hold keys only; rows are read from the table itself, so a stale index row is harmless. */
+  readonly indexes: readonly IndexSchema[];
+  /** Epoch seconds. DynamoDB deletes late, so no rule relies on it. */
+  readonly timeToLiveAttribute: string;
+}
+
+/** Durable rows: environments, API keys, integrations, grants, connections, endpoints and their aliases. */
+export const connectionsTable: TableSchema = {
+  partitionKey: 'pk',
+  sortKey: 'sk',
+  indexes: [
+    { name: 'byEnvironment', partitionKey: 'environmentIndex', sortKey: 'listOrder' },
+    { name: 'bySubscriber', partitionKey: 'subscriberIndex', sortKey: 'listOrder' },
+    { name: 'byIntegration', partitionKey: 'integrationIndex', sortKey: 'listOrder' },
+    { name: 'byContexts', partitionKey: 'contextsIndex', sortKey: 'listOrder' },
+    { name: 'byConnection', partitionKey: 'connectionIndex', sortKey: 'listOrder' },
+  ],
+  timeToLiveAttribute: 'expiresAt',
+};
+
+/** Ephemeral rows: flows, and later idempotency records and seen event ids. */
+export const flowsTable: TableSchema = {
+  partitionKey: 'pk',
+  indexes: [{ name: 'due', partitionKey: 'dueBucket', sortKey: 'dueAt' }],
+  timeToLiveAttribute: 'expiresAt',
+};
