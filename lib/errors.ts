@@ -1,0 +1,69 @@
+/** Every code that an API error body can carry in `error`, with its HTTP status. docs/errors.md explains each. */
+const statuses = {
+  malformed_json: 400,
+  invalid_scope: 400,
+  invalid_return_url: 400,
+  identifier_reserved: 400,
+  unsupported_binding: 400,
+  subscriber_required: 400,
+  context_required: 400,
+  subscriber_or_context_required: 400,
+  context_hash_invalid: 400,
+  cursors_conflict: 400,
+  unsupported_order: 400,
+  unauthorized: 401,
+  forbidden: 403,
+  not_found: 404,
+  integration_not_found: 404,
+  integration_credentials_missing: 404,
+  connection_not_found: 404,
+  endpoint_not_found: 404,
+  conflict: 409,
+  body_too_large: 413,
+  unsupported_media_type: 415,
+  validation_failed: 422,
+  internal_error: 500,
+  unavailable: 503,
+} as const;
+
+export type ErrorCode = keyof typeof statuses;
+
+/** Field name to what is wrong with it, as a 422 body lists it. */
+export type FieldErrors = Record<string, { messages: string[]; value?: unknown }>;
+
+export interface ChatConnectErrorOptions extends ErrorOptions {
+  /** Only for 422. */
+  errors?: FieldErrors;
+  /** Seconds, sent as Retry-After. */
+  retryAfterSeconds?: number;
+}
+
+/**
+ * An expected failure of an API call. The message is shown to the caller, so it never holds a token, code, state or
+ * secret; what led to it goes into `cause`.
+ */
+export class ChatConnectError extends Error {
+  override readonly name = 'ChatConnectError';
+  readonly code: ErrorCode;
+  readonly errors: FieldErrors | undefined;
+  readonly retryAfterSeconds: number | undefined;
+
+  constructor(code: ErrorCode, message: string, options: ChatConnectErrorOptions = {}) {
+    super(message, options);
+    this.code = code;
+    this.errors = options.errors;
+    this.retryAfterSeconds = options.retryAfterSeconds;
+  }
+
+  /** HTTP status of the answer. */
+  get status(): number {
+    return statuses[this.code];
+  }
+}
+
+/** A 422 in the contract's form: `errors.general` unless a field is named. */
+export function validationError(messages: readonly string[], field = 'general'): ChatConnectError {
+  return new ChatConnectError('validation_failed', 'Validation Error', {
+    errors: { [field]: { messages: [...messages], value: 'No Value Recorded' } },
+  });
+}
