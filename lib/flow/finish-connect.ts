@@ -1,0 +1,324 @@
+import { type Connection, derivedIdentifier, fence, subjectKeyIn, subjectKeyOf } from '../connection/connection.ts';
+import { hashOf, randomToken } from '../crypto.ts';
+import { type Endpoint, type EndpointTarget, endpointIdentifierOf } from '../endpoint/endpoint.ts';
+import { sealWebhookUrl } from '../endpoint/webhook-url.ts';
+import { type Account, grantIdOf, type Token } from '../grant/grant.ts';
+import { type RevokeDeps, revokeGrantIfUnshared } from '../grant/revoke-if-unshared.ts';
+import { sealToken } from '../grant/token-vault.ts';
+import type { Integration } from '../integration/integration.ts';
+import type { ConnectionStore } from '../store/connection-store.ts';
+import type { EndpointStore } from '../store/endpoint-store.ts';
+import type { ExchangedFlow, FlowOutcome } from './flow.ts';
+import { FlowFailure } from './flow-failure.ts';
+import type { Granted } from './granted.ts';
+import { subjectOf } from './subject.ts';
+
+export interface FinishDeps extends RevokeDeps {
+  readonly connections: ConnectionStore;
+  readonly endpoints: EndpointStore;
+}
+
+/** A connection has this many rounds to win against other writers of its subject. */
+const maxRounds = 8;
+
+/**
+ * Writes what a connect brought: identifier, grant, reference, connection, endpoints, in an order of which every prefix
+ * is a valid state. Any number of hits may run it, at once or one after the other: they write the same rows.
+ * @throws FlowFailure when the flow cannot have its outcome
+ */
+export async function finishConnect(
+  deps: FinishDeps,
+  integration: Integration,
+  flow: ExchangedFlow,
+  granted: Granted,
+): Promise<FlowOutcome> {
+  const webhookAlone = flow.scopes.length === 1 && flow.scopes[0] === 'incoming-webhook';
+  if (webhookAlone && granted.webhook) {
+    const endpoint = await writeWebhook(deps, integration, flow, granted, undefined);
+    return { endpointIdentifiers: endpoint ? [endpoint] : [], account: accountOf(granted.account) };
+  }
+  const { connection, previousAccount } = await writeConnection(deps, integration, flow, granted);
+  const endpointIdentifiers = await writeEndpoints(deps, integration, flow, granted, connection);
+  await releasePreviousGrants(deps, integration, flow, connection);
+  return {
+    connectionIdentifier: connection.identifier,
+    endpointIdentifiers,
+    account: accountOf(connection.account),
+    previousAccount,
+  };
+}
+
+async function writeConnection(deps: FinishDeps, integration: Integration, flow: ExchangedFlow, granted: Granted) {
+  if (!granted.bot && !granted.user?.token) throw new FlowFailure('bot_token_missing');
+  const { environmentId } = flow;
+  const subject = subjectOf(flow);
+  const subjectKey = subjectKeyOf(subject);
+  const writer = { asOf: flow.asOf, flowId: flow.flowId };
+  let stored: StoredGrants | undefined;
+  const giveWay = async (living: Connection | undefined) => {
+    if (stored) await releaseUnused(deps, flow, subjectKey, stored, living);
+  };
+  for (let round = 0; round < maxRounds; round += 1) {
+    const existing = await deps.connections.get(environmentId, subjectKey);
+    const relation = fence(existing, writer);
+    const living = existing?.deletedAt === undefined ? existing : undefined;
+    if (relation === 'newer') {
+      await giveWay(living);
+      if (!living) throw new FlowFailure('deleted_meanwhile');
+      return { connection: living, previousAccount: undefined };
+    }
+    if (relation === 'own' && living) {
+      return { connection: living, previousAccount: living.previousAccountName };
+    }
+    const changed = living && living.account.id !== granted.account.id ? living : undefined;
+    const refusal =
+      changed && integration.configurations.accountChange === 'refuse' ? 'account_change_refused' : undefined;
+    const identifier = refusal ? undefined : await settleIdentifier(deps, flow, subjectKey, living);
+    if (identifier === undefined) {
+      await giveWay(living);
+      throw new FlowFailure(refusal ?? 'identifier_conflict');
+    }
+    stored ??= await storeGrants(deps, integration, flow, granted, subjectKey);
+    const kept = changed ? undefined : living;
+    const now = new Date(deps.now()).toISOString();
+    const connection: Connection = {
+      subjectKey,
+      identifier,
+      environmentId,
+      integrationId: integration.integrationId,
+      integrationIdentifier: integration.identifier,
+      providerId: integration.providerId,
+      subscriberId: subject.subscriberId,
+      contextKeys: [...subject.contextKeys],
+      // A flow that brought a user token only leaves the workspace's bot as it was.
+      grantId: stored.grantId ?? kept?.grantId,
+      userGrantId: stored.userGrantId ?? kept?.userGrantId,
+      previousGrantIds: [...(living?.previousGrantIds ?? []), changed?.grantId, changed?.userGrantId].filter(
+        (grantId) => grantId !== undefined && grantId !== stored?.grantId && grantId !== stored?.userGrantId,
+      ) as string[],
+      previousAccountName: changed ? (changed.account.name ?? changed.account.id) : undefined,
+      account: granted.account,
+      botUserId: granted.bot?.botUserId ?? kept?.botUserId,
+      approverId: granted.user?.userId,
+      scopes: granted.bot ? approvedScopes(flow.scopes, granted.bot.scopes) : (kept?.scopes ?? []),
+      status: 'active',
+      createdAt: living?.createdAt ?? now,
+      updatedAt: now,
+      ...writer,
+      revision: randomToken(12),
+    };
+    if (await deps.connections.put(connection, existing?.revision)) {
+      return { connection, previousAccount: connection.previousAccountName };
+    }
+  }
+  throw new Error('other writers kept changing the connection');
+}
+
+/**
+ * The first identifier that is given for a subject stays its identifier; the derived one always works.
+ * @returns undefined when the one asked for is another subject's, or a second one
+ */
+async function settleIdentifier(
+  deps: FinishDeps,
+  flow: ExchangedFlow,
+  subjectKey: string,
+  living: Connection | undefined,
+): Promise<string | undefined> {
+  const requested = flow.connectionIdentifier;
+  const derived = derivedIdentifier(subjectKey);
+  if (requested === undefined || requested === derived) return living?.identifier ?? derived;
+  if (subjectKeyIn(requested) !== undefined) return undefined;
+  if (living && living.identifier !== derived && living.identifier !== requested) return undefined;
+  const claimed = await deps.connections.claimIdentifier(flow.environmentId, requested, subjectKey, deps.now());
+  return claimed ? requested : undefined;
+}
+
+interface StoredGrants {
+  readonly grantId: string | undefined;
+  readonly userGrantId: string | undefined;
+}
+
+async function storeGrants(
+  deps: FinishDeps,
+  integration: Integration,
+  flow: ExchangedFlow,
+  granted: Granted,
+  subjectKey: string,
+): Promise<StoredGrants> {
+  const store = async (token: Token, scopes: readonly string[], userId?: string, bot?: Granted['bot']) => {
+    const { environmentId, integrationId } = flow;
+    const grantId = grantIdOf(integrationId, granted.account.id, userId);
+    const written = await deps.grants.putIfNewer({
+      grantId,
+      environmentId,
+      integrationId,
+      providerId: integration.providerId,
+      account: granted.account,
+      userId,
+      source: 'flow',
+      ...(await sealToken(deps.vault, environmentId, grantId, token, `${flow.flowId}.${flow.asOf}`)),
+      scopes: [...scopes],
+      status: 'active',
+      appId: bot?.appId,
+      botUserId: bot?.botUserId,
+      botId: bot?.botId,
+      enterpriseUrl: bot?.enterpriseUrl,
+      asOf: flow.asOf,
+      flowId: flow.flowId,
+    });
+    if (!written && (await deps.grants.get(environmentId, grantId))?.status !== 'active') {
+      throw new FlowFailure('deleted_meanwhile');
+    }
+    await deps.grants.addReference(environmentId, grantId, subjectKey, { asOf: flow.asOf });
+    return grantId;
+  };
+  const { bot, user } = granted;
+  return {
+    grantId: bot && (await store(bot.token, bot.scopes, undefined, bot)),
+    userGrantId: user?.token && (await store(user.token, user.scopes, user.userId)),
+  };
+}
+
+/** References of a finisher that gives way, unless the connection that it gives way to uses the same grants. */
+async function releaseUnused(
+  deps: FinishDeps,
+  flow: ExchangedFlow,
+  subjectKey: string,
+  stored: StoredGrants,
+  living: Connection | undefined,
+): Promise<void> {
+  for (const grantId of [stored.grantId, stored.userGrantId]) {
+    if (grantId !== undefined && grantId !== living?.grantId && grantId !== living?.userGrantId) {
+      await deps.grants.removeReference(flow.environmentId, grantId, subjectKey, flow);
+    }
+  }
+}
+
+/** Slack adds up scopes over installs, so what others were granted is taken out again. */
+function approvedScopes(asked: readonly string[], given: readonly string[]): string[] {
+  return asked.length === 0 ? [...given] : given.filter((scope) => asked.includes(scope));
+}
+
+async function writeEndpoints(
+  deps: FinishDeps,
+  integration: Integration,
+  flow: ExchangedFlow,
+  granted: Granted,
+  connection: Connection,
+): Promise<string[]> {
+  // A newer connection to another account has no use for what was approved in this one.
+  if (connection.account.id !== granted.account.id) return [];
+  const written: string[] = [];
+  if (granted.webhook) {
+    const webhook = await writeWebhook(deps, integration, flow, granted, connection);
+    if (webhook) written.push(webhook);
+  }
+  if (flow.autoLinkUser && flow.subscriberId !== undefined && granted.user) {
+    const { userId } = granted.user;
+    written.push(
+      await writeEndpoint(deps, integration, flow, granted.account, connection, { type: 'slack_user', userId }, userId),
+    );
+  }
+  return written;
+}
+
+/** A webhook is one endpoint per channel; its URL is sealed in its row. */
+async function writeWebhook(
+  deps: FinishDeps,
+  integration: Integration,
+  flow: ExchangedFlow,
+  { account, webhook }: Granted,
+  connection: Connection | undefined,
+): Promise<string | undefined> {
+  if (!webhook || flow.subscriberId === undefined) return undefined;
+  const identifier = endpointIdentifier(flow, connection, 'webhook', account, webhook.channel ?? '');
+  const sealedUrl = await sealWebhookUrl(deps.vault, { environmentId: flow.environmentId, identifier }, webhook.url);
+  const target = { type: 'webhook', sealedUrl, channel: webhook.channel } as const;
+  return writeEndpoint(deps, integration, flow, account, connection, target, webhook.channel ?? '');
+}
+
+/**
+ * Points a subscriber at a person, channel or webhook. When the connection was deleted meanwhile, the endpoint goes too:
+ * whoever deletes looks for endpoints after its tombstone, and this looks for the tombstone after its endpoint.
+ */
+export async function writeEndpoint(
+  deps: Pick<FinishDeps, 'endpoints' | 'connections' | 'now'>,
+  integration: Integration,
+  flow: ExchangedFlow,
+  account: Account,
+  connection: Connection | undefined,
+  target: EndpointTarget,
+  targetName: string,
+): Promise<string> {
+  const now = new Date(deps.now()).toISOString();
+  const endpoint: Endpoint = {
+    identifier: endpointIdentifier(flow, connection, target.type, account, targetName),
+    environmentId: flow.environmentId,
+    integrationId: integration.integrationId,
+    integrationIdentifier: integration.identifier,
+    providerId: integration.providerId,
+    subscriberId: flow.subscriberId ?? '',
+    contextKeys: flow.contextKeys,
+    connectionKey: connection?.subjectKey,
+    connectionIdentifier: connection?.identifier,
+    accountId: account.id,
+    target,
+    source: 'flow',
+    createdAt: now,
+    updatedAt: now,
+    asOf: flow.asOf,
+    flowId: flow.flowId,
+  };
+  const written = await deps.endpoints.putIfNewer(endpoint);
+  if (!written && !(await deps.endpoints.find(flow.environmentId, endpoint.identifier))) {
+    throw new FlowFailure('deleted_meanwhile');
+  }
+  if (connection) {
+    const current = await deps.connections.get(flow.environmentId, connection.subjectKey);
+    if (!current || current.deletedAt !== undefined) {
+      await deps.endpoints.remove(endpoint, { asOf: deps.now(), flowId: flow.flowId });
+      throw new FlowFailure('deleted_meanwhile');
+    }
+  }
+  return endpoint.identifier;
+}
+
+function endpointIdentifier(
+  flow: ExchangedFlow,
+  connection: Connection | undefined,
+  type: EndpointTarget['type'],
+  account: Account,
+  targetName: string,
+): string {
+  const subjectKey = connection?.subjectKey ?? hashOf('none', flow.integrationId, flow.contextKeys);
+  return endpointIdentifierOf(subjectKey, flow.subscriberId ?? '', type, account.id, targetName);
+}
+
+/** After a change of account: what flows linked in the old one goes, and its grants are let go last. */
+async function releasePreviousGrants(
+  deps: FinishDeps,
+  integration: Integration,
+  flow: ExchangedFlow,
+  connection: Connection,
+): Promise<void> {
+  if (connection.previousAccountName === undefined && connection.previousGrantIds.length === 0) return;
+  const { environmentId, subjectKey, previousGrantIds } = connection;
+  for (const endpoint of await deps.endpoints.listThroughConnection(environmentId, subjectKey)) {
+    if (endpoint.source === 'flow' && endpoint.accountId !== connection.account.id) {
+      await deps.endpoints.remove(endpoint, flow);
+    }
+  }
+  for (const grantId of previousGrantIds) {
+    await deps.grants.removeReference(environmentId, grantId, subjectKey, flow);
+    const grant = await deps.grants.get(environmentId, grantId);
+    if (grant?.status === 'active') await revokeGrantIfUnshared(deps, integration, grant, flow.flowId);
+  }
+  if (previousGrantIds.length === 0) return;
+  // Whoever changed the connection meanwhile has taken the list over.
+  const released = { ...connection, previousGrantIds: [], revision: randomToken(12) };
+  await deps.connections.put(released, connection.revision);
+}
+
+function accountOf({ id, name }: Account): FlowOutcome['account'] {
+  return { id, name };
+}

@@ -1,0 +1,37 @@
+/** Why a flow ended without its outcome. Shown as `error` in a return URL, explained in docs/errors.md. */
+export const flowFailureCodes = [
+  'access_denied',
+  'provider_refused',
+  'invalid_code',
+  'provider_misconfigured',
+  'provider_unavailable',
+  'exchange_outcome_unknown',
+  'wrong_app',
+  'bot_token_missing',
+  'user_missing',
+  'token_revoked',
+  'account_change_refused',
+  'identifier_conflict',
+  'connection_not_found',
+  'connection_of_another_subscriber',
+  'wrong_workspace',
+  'deleted_meanwhile',
+  'integration_unavailable',
+  'binding_changed',
+] as const;
+
+export type FlowFailureCode = (typeof flowFailureCodes)[number];
+
+/** Ends a flow for good; anything else thrown while finishing leaves it to the next hit. */
+export class FlowFailure extends Error {
+  override readonly name = 'FlowFailure';
+  readonly code: FlowFailureCode;
+  /** The provider's own code for its refusal, when there is one. */
+  readonly providerError: string | undefined;
+
+  constructor(code: FlowFailureCode, options: ErrorOptions & { providerError?: string } = {}) {
+    super(code, options);
+    this.code = code;
+    this.providerError = options.providerError;
+  }
+}

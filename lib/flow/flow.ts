@@ -1,0 +1,81 @@
+import * as z from 'zod/mini';
+import { bindings, providerIds } from '../integration/integration.ts';
+import { flowFailureCodes } from './flow-failure.ts';
+
+/** Seconds that a provider gets for a code exchange; shorter than the lease, so that no answer is kept after it. */
+export const exchangeTimeoutMilliseconds = 8_000;
+export const redeemLeaseMilliseconds = 10_000;
+/** How long an outcome page answers to a reload. */
+export const outcomePageMilliseconds = 10 * 60_000;
+/** How long a flow whose exchange is sealed may still be finished. */
+export const resumeMilliseconds = 24 * 60 * 60_000;
+
+export const flowModes = ['connect', 'link_user'] as const;
+export const connectionModes = ['subscriber', 'shared'] as const;
+export type ConnectionMode = (typeof connectionModes)[number];
+
+/**
+ * `ISSUED` → `REDEEMING` (one hit won, and may call the provider once) → `EXCHANGED` (the provider's answer is sealed
+ * in the row) → `COMPLETED`; or `FAILED` from any of the first three.
+ */
+export const flowStatuses = ['ISSUED', 'REDEEMING', 'EXCHANGED', 'COMPLETED', 'FAILED'] as const;
+
+const outcomeSchema = z.object({
+  /** None for a link that goes without a connection, and for a webhook alone. */
+  connectionIdentifier: z.optional(z.string()),
+  endpointIdentifiers: z.array(z.string()),
+  account: z.object({ id: z.string(), name: z.optional(z.string()) }),
+  /** Name or id of the account that was connected before, when this flow changed it. */
+  previousAccount: z.optional(z.string()),
+});
+export type FlowOutcome = z.infer<typeof outcomeSchema>;
+
+/** One attempt to connect or link. Times are epoch milliseconds, but for `expiresAt`. */
+export const flowSchema = z.object({
+  flowId: z.string(),
+  environmentId: z.string(),
+  integrationId: z.string(),
+  providerId: z.enum(providerIds),
+  mode: z.enum(flowModes),
+  binding: z.enum(bindings),
+  /** The step that the handle given out last belongs to. */
+  stage: z.enum(['authorize']),
+  /** Hash of the secret which that step expects. */
+  secretHash: z.string(),
+  status: z.enum(flowStatuses),
+  issuedAt: z.number(),
+  /** From here on the handle is refused. */
+  usableUntil: z.number(),
+  /** Epoch seconds for the table's TTL: later than anything still due. */
+  expiresAt: z.number(),
+  subscriberId: z.optional(z.string()),
+  contextKeys: z.array(z.string()),
+  connectionMode: z.optional(z.enum(connectionModes)),
+  connectionIdentifier: z.optional(z.string()),
+  autoLinkUser: z.boolean(),
+  scopes: z.array(z.string()),
+  userScopes: z.array(z.string()),
+  redirectUri: z.string(),
+  returnUrl: z.optional(z.string()),
+  /** Random id of the one hit that redeemed. */
+  attempt: z.optional(z.string()),
+  leaseUntil: z.optional(z.number()),
+  /** Hash of the code (or of the provider's error) that ended `ISSUED`: only its bearer sees the outcome. */
+  answerHash: z.optional(z.string()),
+  /** The provider's raw answer, sealed; gone once the flow is over. */
+  exchange: z.optional(z.string()),
+  /** The time just before the exchange was sent: what everything written by this flow reflects. */
+  asOf: z.optional(z.number()),
+  outcome: z.optional(outcomeSchema),
+  failure: z.optional(z.enum(flowFailureCodes)),
+  /** What the provider called its refusal; from a fixed alphabet. */
+  providerError: z.optional(z.string()),
+  finishedAt: z.optional(z.number()),
+});
+export type Flow = z.infer<typeof flowSchema>;
+
+/** A flow that one hit has won: the only thing that an exchange accepts. */
+export type RedeemedFlow = Flow & { attempt: string; leaseUntil: number; answerHash: string };
+
+/** A flow whose exchange is sealed: the only thing that can be finished. */
+export type ExchangedFlow = Flow & { attempt: string; exchange: string; asOf: number };

@@ -1,0 +1,199 @@
+import { derivedIdentifier, subjectKeyIn, subjectKeyOf } from '../connection/connection.ts';
+import { type Context, contextKeysOf, parseContext, verifyContextHash } from '../context/context.ts';
+import { ChatConnectError } from '../errors.ts';
+import { type Binding, bindingOf, type Integration, isAtLeastAsStrict } from '../integration/integration.ts';
+import { defaultBotScopes, defaultUserScopes, slackAuthorizationUrl } from '../providers/slack/authorization-url.ts';
+import type { FlowStore } from '../store/flow-store.ts';
+import type { ConnectionMode, Flow } from './flow.ts';
+import { formatHandle, hashSecret, newHandle } from './handle.ts';
+import { subjectOf } from './subject.ts';
+
+export interface OauthUrlRequest {
+  readonly integrationIdentifier: string;
+  readonly mode: Flow['mode'];
+  readonly subscriberId?: string | undefined;
+  readonly connectionIdentifier?: string | undefined;
+  readonly context?: unknown;
+  readonly contextHash?: string | undefined;
+  readonly scope?: readonly string[] | undefined;
+  readonly userScope?: readonly string[] | undefined;
+  readonly connectionMode?: ConnectionMode | undefined;
+  readonly autoLinkUser?: boolean | undefined;
+  readonly returnUrl?: string | undefined;
+  readonly binding?: Binding | undefined;
+}
+
+export interface IssueFlowDeps {
+  readonly flows: Pick<FlowStore, 'put'>;
+  findIntegration(environmentId: string, identifier: string): Promise<Integration | undefined>;
+  readonly slackBaseUrl: string;
+  readonly publicUrl: string;
+  readonly flowTtlSeconds: number;
+  now(): number;
+}
+
+export interface IssuedUrl {
+  readonly url: string;
+  /** ISO time until which the URL works. */
+  readonly expiresAt: string;
+}
+
+/** The row outlives its URL, so that a late visitor reads that it has expired. */
+const keptAfterExpirySeconds = 60 * 60;
+
+/**
+ * Starts a flow: one row, no secret opened or sealed.
+ * @throws ChatConnectError the contract's conditional rules, in the contract's order
+ */
+export async function issueFlow(
+  deps: IssueFlowDeps,
+  caller: { readonly environmentId: string; readonly presentedKey: string },
+  request: OauthUrlRequest,
+): Promise<IssuedUrl> {
+  const { environmentId } = caller;
+  const context = request.context === undefined ? undefined : parseContext(request.context);
+  const integration = await deps.findIntegration(environmentId, request.integrationIdentifier);
+  if (!integration) {
+    throw new ChatConnectError(
+      'integration_not_found',
+      `Integration not found: ${request.integrationIdentifier} in environment ${environmentId}`,
+    );
+  }
+  if (integration.credentials.hmac) verifyContextHash(context, request.contextHash, caller.presentedKey);
+  requireSubject(request, context);
+  const { clientId } = integration.credentials;
+  if (clientId === undefined) {
+    throw new ChatConnectError(
+      'integration_credentials_missing',
+      'Slack integration missing required OAuth credentials (clientId) ',
+    );
+  }
+  const contextKeys = contextKeysOf(context);
+  requireOwnIdentifier(request, integration, contextKeys);
+  const scopes = request.mode === 'connect' ? botScopesOf(request, integration) : [];
+  const userScopes = request.mode === 'link_user' ? userScopesOf(request, integration) : [];
+  requireAllowedScopes([...scopes, ...userScopes], integration);
+
+  const now = deps.now();
+  const usableUntil = now + deps.flowTtlSeconds * 1000;
+  const handle = newHandle();
+  const flow: Flow = {
+    flowId: handle.flowId,
+    environmentId,
+    integrationId: integration.integrationId,
+    providerId: integration.providerId,
+    mode: request.mode,
+    binding: effectiveBinding(request, integration),
+    stage: 'authorize',
+    secretHash: hashSecret(handle.secret),
+    status: 'ISSUED',
+    issuedAt: now,
+    usableUntil,
+    expiresAt: Math.ceil(usableUntil / 1000) + keptAfterExpirySeconds,
+    subscriberId: request.subscriberId,
+    contextKeys,
+    connectionMode: request.connectionMode,
+    connectionIdentifier: request.connectionIdentifier,
+    autoLinkUser: request.autoLinkUser === true,
+    scopes,
+    userScopes,
+    redirectUri: slackRedirectUri(deps.publicUrl),
+    returnUrl: registeredReturnUrl(request, integration),
+  };
+  await deps.flows.put(flow);
+  const url = slackAuthorizationUrl(deps.slackBaseUrl, {
+    clientId,
+    redirectUri: flow.redirectUri,
+    state: formatHandle(handle),
+    scopes: request.mode === 'connect' ? { bot: scopes } : { user: userScopes },
+  });
+  return { url, expiresAt: new Date(usableUntil).toISOString() };
+}
+
+/** What has to be registered at Slack. Made from configuration, never from a request's host. */
+export function slackRedirectUri(publicUrl: string): string {
+  return `${publicUrl}/v1/integrations/chat/oauth/callback/slack`;
+}
+
+function requireSubject(request: OauthUrlRequest, context: Context | undefined): void {
+  const { subscriberId, connectionMode, mode, scope } = request;
+  if (mode === 'connect' && scope?.includes('incoming-webhook') && subscriberId === undefined) {
+    throw new ChatConnectError('subscriber_required', 'subscriberId is required for incoming webhook');
+  }
+  if (connectionMode === 'shared' && !context) {
+    throw new ChatConnectError('context_required', 'context is required when connectionMode is "shared"');
+  }
+  if (connectionMode === 'subscriber' && subscriberId === undefined) {
+    throw new ChatConnectError('subscriber_required', 'subscriberId is required when connectionMode is "subscriber"');
+  }
+  if (connectionMode === undefined && subscriberId === undefined && !context) {
+    throw new ChatConnectError('subscriber_or_context_required', 'Either subscriberId or context must be provided');
+  }
+  // Known now, so it is said now and not on a page after the person has approved.
+  if (mode === 'link_user' && subscriberId === undefined) {
+    throw new ChatConnectError('subscriber_required', 'subscriberId is required for link_user mode');
+  }
+}
+
+/** A derived identifier is another name of one subject; a flow for another subject cannot have it. */
+function requireOwnIdentifier(request: OauthUrlRequest, integration: Integration, contextKeys: string[]): void {
+  const { connectionIdentifier, mode, connectionMode, subscriberId } = request;
+  if (mode === 'link_user' || connectionIdentifier === undefined) return;
+  if (subjectKeyIn(connectionIdentifier) === undefined) return;
+  const own = subjectKeyOf(
+    subjectOf({ integrationId: integration.integrationId, connectionMode, subscriberId, contextKeys }),
+  );
+  if (connectionIdentifier !== derivedIdentifier(own)) {
+    throw new ChatConnectError(
+      'identifier_reserved',
+      'connectionIdentifier has the form of a derived identifier, which belongs to another subscriber or context.',
+    );
+  }
+}
+
+function botScopesOf(request: OauthUrlRequest, integration: Integration): string[] {
+  return [...(request.scope ?? integration.configurations.scopes ?? defaultBotScopes)];
+}
+
+function userScopesOf(request: OauthUrlRequest, integration: Integration): string[] {
+  return [...(request.userScope ?? integration.configurations.userScopes ?? defaultUserScopes)];
+}
+
+function requireAllowedScopes(scopes: readonly string[], integration: Integration): void {
+  const { allowedScopes } = integration.configurations;
+  const refused = allowedScopes ? scopes.filter((scope) => !allowedScopes.includes(scope)) : [];
+  if (refused.length > 0) {
+    throw new ChatConnectError('invalid_scope', `The integration does not allow these scopes: ${refused.join(', ')}`);
+  }
+  if (scopes.includes('openid')) {
+    throw new ChatConnectError('invalid_scope', 'Sign in with Slack (the scope openid) is not supported yet.');
+  }
+}
+
+function effectiveBinding(request: OauthUrlRequest, integration: Integration): Binding {
+  const set = bindingOf(integration);
+  const binding = request.binding ?? set;
+  if (!isAtLeastAsStrict(binding, set)) {
+    throw new ChatConnectError(
+      'unsupported_binding',
+      `The integration demands the binding "${set}" or a stricter one.`,
+    );
+  }
+  requireSupportedBinding(binding);
+  return binding;
+}
+
+/** @throws ChatConnectError `unsupported_binding` */
+export function requireSupportedBinding(binding: Binding | undefined): void {
+  if (binding === undefined || binding === 'direct') return;
+  throw new ChatConnectError('unsupported_binding', `The binding "${binding}" is not supported yet. Use "direct".`);
+}
+
+function registeredReturnUrl(request: OauthUrlRequest, integration: Integration): string | undefined {
+  const { returnUrl } = request;
+  if (returnUrl === undefined || integration.configurations.returnUrls?.includes(returnUrl)) return returnUrl;
+  throw new ChatConnectError(
+    'invalid_return_url',
+    "returnUrl must equal one of the integration's configurations.returnUrls, character by character.",
+  );
+}

@@ -1,0 +1,77 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import { revokeUnstoredToken } from '../grant/revoke-if-unshared.ts';
+import { openSecret } from '../integration/secrets.ts';
+import type { Log } from '../log.ts';
+import { revokeSlackToken } from '../providers/slack/revoke-token.ts';
+import type { Fetch } from '../providers/slack/slack-http.ts';
+import { dynamoConnectionStore } from '../store/connection-store.ts';
+import type { Database } from '../store/database.ts';
+import { dynamoEndpointStore } from '../store/endpoint-store.ts';
+import { dynamoFlowStore } from '../store/flow-store.ts';
+import { dynamoGrantStore } from '../store/grant-store.ts';
+import { dynamoIntegrationStore } from '../store/integration-store.ts';
+import { environmentVault } from '../vault/environment-vault.ts';
+import type { KeyWrapper } from '../vault/key-wrapper.ts';
+import { resumeMilliseconds } from './flow.ts';
+import { FlowFailure } from './flow-failure.ts';
+import type { SlackCallbackDeps } from './slack-callback.ts';
+
+export interface SlackCallbackParts {
+  readonly db: Database;
+  readonly keyWrapper: KeyWrapper;
+  readonly slackBaseUrl: string;
+  readonly log: Log;
+  readonly fetch?: Fetch;
+  readonly now?: () => number;
+}
+
+/** A flow's exchange is finished by a hit; when none comes, it falls due after this time. */
+const dueAfterMilliseconds = 15_000;
+
+/** Puts the Slack callback together from where its rows, keys and Slack are. */
+export function composeSlackCallback(parts: SlackCallbackParts): SlackCallbackDeps {
+  const { db, slackBaseUrl, log, fetch = globalThis.fetch, now = Date.now } = parts;
+  const vault = environmentVault({ db, keyWrapper: parts.keyWrapper, now });
+  const flows = dynamoFlowStore(db);
+  const sealOf = (flow: { environmentId: string; flowId: string; attempt: string }) => ({
+    environmentId: flow.environmentId,
+    item: flow.flowId,
+    field: 'exchange',
+    version: flow.attempt,
+  });
+  const deps: SlackCallbackDeps = {
+    flows,
+    connections: dynamoConnectionStore(db),
+    endpoints: dynamoEndpointStore(db),
+    grants: dynamoGrantStore(db),
+    integrations: dynamoIntegrationStore(db),
+    vault,
+    slackBaseUrl,
+    fetch,
+    log,
+    now,
+    wait: (milliseconds) => wait(milliseconds),
+    async clientSecretOf(integration) {
+      const secret = await openSecret(vault, integration, 'secretKey');
+      if (secret === undefined) throw new FlowFailure('provider_misconfigured');
+      return secret;
+    },
+    async keepExchange(flow, body, asOf) {
+      const at = now();
+      return flows.keepExchange(flow, {
+        exchange: await vault.seal(body, sealOf(flow)),
+        asOf,
+        dueAt: new Date(at + dueAfterMilliseconds).toISOString(),
+        expiresAt: Math.ceil((at + resumeMilliseconds) / 1000),
+      });
+    },
+    openExchange: (flow) => vault.open(flow.exchange, sealOf(flow)),
+    revokeToken: (token) => revokeSlackToken(fetch, slackBaseUrl, token),
+    async discard(integration, flow, answer) {
+      const account = answer.is_enterprise_install ? answer.enterprise : answer.team;
+      if (!account || !answer.access_token || flow.mode !== 'connect') return;
+      await revokeUnstoredToken(deps, integration, account.id, answer.access_token, flow.flowId);
+    },
+  };
+  return deps;
+}

@@ -1,0 +1,54 @@
+import * as z from 'zod/mini';
+import { hashOf } from '../crypto.ts';
+
+/** What a grant is for: a Slack workspace or enterprise, later a Microsoft tenant. */
+export const accountSchema = z.object({
+  id: z.string(),
+  name: z.optional(z.string()),
+  kind: z.enum(['workspace', 'enterprise']),
+  /** The Enterprise Grid organisation that a workspace belongs to. */
+  enterpriseId: z.optional(z.string()),
+});
+export type Account = z.infer<typeof accountSchema>;
+
+/** The token of a grant before it is sealed. Times are epoch seconds, as the provider gives them. */
+export const tokenSchema = z.object({
+  accessToken: z.string(),
+  refreshToken: z.optional(z.string()),
+  expiresAt: z.optional(z.number()),
+});
+export type Token = z.infer<typeof tokenSchema>;
+
+/** What a provider gave for an account (or for one user of it): one chain of refreshes. */
+export const grantSchema = z.object({
+  grantId: z.string(),
+  environmentId: z.string(),
+  integrationId: z.string(),
+  providerId: z.enum(['slack', 'msteams']),
+  account: accountSchema,
+  /** Set on a grant of one person: a Slack user token. */
+  userId: z.optional(z.string()),
+  source: z.enum(['flow', 'caller']),
+  /** `tokenSchema` as JSON, sealed with `sealVersion`. */
+  token: z.string(),
+  sealVersion: z.string(),
+  scopes: z.array(z.string()),
+  /** Epoch seconds; absent when the provider does not rotate. */
+  tokenExpiresAt: z.optional(z.number()),
+  /** Goes up with every token that is stored. */
+  version: z.number(),
+  status: z.enum(['active', 'revoked']),
+  appId: z.optional(z.string()),
+  botUserId: z.optional(z.string()),
+  botId: z.optional(z.string()),
+  enterpriseUrl: z.optional(z.string()),
+  /** Time fence: epoch milliseconds just before the exchange that this row reflects was sent, and its flow. */
+  asOf: z.number(),
+  flowId: z.string(),
+});
+export type Grant = z.infer<typeof grantSchema>;
+
+/** One chain per integration and account, and one per person of it; every connection of the account shares it. */
+export function grantIdOf(integrationId: string, accountId: string, userId?: string): string {
+  return hashOf('grant', integrationId, accountId, userId ?? null);
+}

@@ -1,0 +1,106 @@
+import middy from '@middy/core';
+import * as z from 'zod/mini';
+import type { Permission } from '../environment/api-key.ts';
+import { type AuthenticateDeps, authenticate, type Caller, requirePermission } from '../environment/authenticate.ts';
+import { ChatConnectError, validationError } from '../errors.ts';
+import type { Log } from '../log.ts';
+import { jsonBody } from './json-body.ts';
+import { jsonErrors } from './json-errors.ts';
+import type { HttpEvent, HttpHandler, HttpResult } from './types.ts';
+
+export interface ApiCall {
+  readonly caller: Caller;
+  /** The parsed JSON body; undefined when there is none. */
+  readonly body: unknown;
+  readonly pathParameters: Record<string, string | undefined>;
+  /** As API Gateway gives them: repeated ones joined by commas. */
+  readonly query: Record<string, string | undefined>;
+  /** As sent, for what a joined value cannot tell. */
+  readonly rawQuery: URLSearchParams;
+  readonly log: Log;
+}
+
+export interface ApiAnswer {
+  readonly statusCode: number;
+  readonly body: unknown;
+}
+
+export interface ApiRoute {
+  /** The caller's key needs one of these. */
+  readonly permissions: readonly Permission[];
+  act(call: ApiCall): Promise<ApiAnswer>;
+}
+
+export interface ApiDeps extends AuthenticateDeps {
+  readonly log: Log;
+}
+
+/** The pipeline of every API route: error mapper, parse, authenticate, then the route that the event names. */
+export function createApiHandler(deps: ApiDeps, routes: Record<string, ApiRoute>): HttpHandler {
+  const pipeline = middy<HttpEvent, HttpResult>()
+    .use(jsonErrors(deps.log))
+    .handler(async (event) => {
+      const route = routes[event.routeKey];
+      if (!route)
+        throw new ChatConnectError('not_found', `Cannot ${event.requestContext.http.method} ${event.rawPath}`);
+      const body = jsonBody(event);
+      const caller = await authenticate(deps, event.headers['authorization']);
+      requirePermission(caller, route.permissions);
+      const answer = await route.act({
+        caller,
+        body,
+        pathParameters: event.pathParameters ?? {},
+        query: event.queryStringParameters ?? {},
+        rawQuery: new URLSearchParams(event.rawQueryString),
+        log: requestLog(deps.log, event, caller),
+      });
+      return { statusCode: answer.statusCode, body: JSON.stringify(answer.body) };
+    });
+  return (event, context) => pipeline(event, context);
+}
+
+/** Every line of a request names it, its route and who calls. */
+export function requestLog(log: Log, event: HttpEvent, caller?: Caller): Log {
+  const own = {
+    requestId: event.requestContext.requestId,
+    route: event.routeKey,
+    ...(caller && { environmentId: caller.environmentId, apiKeyId: caller.keyId }),
+  };
+  return {
+    info: (message, fields) => log.info(message, { ...own, ...fields }),
+    warn: (message, fields) => log.warn(message, { ...own, ...fields }),
+    error: (message, fields) => log.error(message, { ...own, ...fields }),
+  };
+}
+
+/**
+ * Checks a value against its schema.
+ * @throws ChatConnectError `validation_failed` that names every field that is wrong
+ */
+export function validated<Schema extends z.ZodMiniType>(schema: Schema, value: unknown): z.output<Schema> {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  throw validationError(parsed.error.issues.map((issue) => `${issue.path.join('.') || 'body'}: ${issue.message}`));
+}
+
+/** An id or name that a caller gives, and that stands in a path later. */
+export const identifierSchema = z.string().check(
+  z.minLength(1, 'must not be empty'),
+  z.maxLength(1024, 'must have at most 1024 characters'),
+  z.refine(isPlainText, 'must not contain control characters'),
+  // API Gateway decodes a path twice, so a percent sign does not survive in one either.
+  z.regex(/^[^/?%]*$/, 'must not contain /, ? or %'),
+);
+
+/** Free text of a caller's, such as a subscriber id. */
+export const textSchema = z
+  .string()
+  .check(
+    z.minLength(1, 'must not be empty'),
+    z.maxLength(1024, 'must have at most 1024 characters'),
+    z.refine(isPlainText, 'must not contain control characters'),
+  );
+
+function isPlainText(text: string): boolean {
+  return !/\p{Cc}/u.test(text);
+}

@@ -1,0 +1,257 @@
+import type { Flow } from '../flow/flow.ts';
+import type { FlowFailureCode } from '../flow/flow-failure.ts';
+import type { CallbackOutcome } from '../flow/slack-callback.ts';
+import { type Integration, productNameOf } from '../integration/integration.ts';
+import { type Page, redirectTo, renderPage } from './page.ts';
+import type { HttpResult } from './types.ts';
+
+/** What a browser gets for a callback: the product's own page when there is one and the flow is over, else ours. */
+export function answerCallback(outcome: CallbackOutcome): HttpResult {
+  if (outcome.kind !== 'ended') return renderPage(pageWithoutFlow[outcome.kind]);
+  const { flow, integration } = outcome;
+  const returnUrl = flow.returnUrl ?? integration?.credentials.redirectUrl;
+  if (returnUrl !== undefined) return redirectTo(withOutcome(returnUrl, flow));
+  return renderPage(flow.status === 'COMPLETED' ? successPage(flow, integration) : failurePage(flow, integration));
+}
+
+/** A callback that lacks what every redirect of the provider carries. */
+export function malformedCallbackPage(): HttpResult {
+  return renderPage({
+    statusCode: 400,
+    tone: 'bad',
+    title: 'This address is not complete',
+    paragraphs: [
+      'Something is missing from the address that brought you here, or stands in it twice.',
+      'Nothing was connected. Go back to the product and start again.',
+    ],
+  });
+}
+
+/** The provider reported an error for a flow that this service does not know. */
+export function unknownErrorPage(): HttpResult {
+  return renderPage({
+    statusCode: 400,
+    tone: 'bad',
+    title: 'The connection was not approved',
+    paragraphs: ['Nothing was connected. If you did not mean to cancel, go back to the product and start again.'],
+  });
+}
+
+export function troublePage(requestId: string): HttpResult {
+  return renderPage({
+    statusCode: 503,
+    tone: 'bad',
+    title: 'Something went wrong on our side',
+    paragraphs: [
+      'Nothing was lost. Reload this page in a few seconds to try again.',
+      'If that does not help, go back to the product and start again.',
+    ],
+    reference: requestId,
+  });
+}
+
+const pageWithoutFlow = {
+  waiting: {
+    statusCode: 202,
+    tone: 'waiting',
+    title: 'Almost done',
+    paragraphs: ['The connection is being finished. This page looks again by itself every few seconds.'],
+    reloadSeconds: 3,
+  },
+  expired: {
+    statusCode: 400,
+    tone: 'bad',
+    title: 'This link has expired',
+    paragraphs: [
+      'Links work for a few minutes only. Nothing was connected.',
+      'Go back to the product and start again.',
+    ],
+  },
+  unknown: {
+    statusCode: 400,
+    tone: 'bad',
+    title: 'This link cannot be used',
+    paragraphs: [
+      'It was used already, or it is not a link of ours. Each link works once.',
+      'If you have connected just now, you can close this page. Otherwise go back to the product and start again.',
+    ],
+  },
+} as const satisfies Record<Exclude<CallbackOutcome['kind'], 'ended'>, Page>;
+
+const providerNames = { slack: 'Slack', msteams: 'Microsoft Teams' } as const;
+
+function successPage(flow: Flow, integration: Integration | undefined): Page {
+  const product = integration ? productNameOf(integration) : 'the product';
+  const account = flow.outcome?.account.name ?? flow.outcome?.account.id ?? '';
+  const previous = flow.outcome?.previousAccount;
+  const provider = providerNames[flow.providerId];
+  const linked = flow.mode === 'link_user';
+  return {
+    statusCode: 200,
+    tone: 'good',
+    title: linked ? `Your ${provider} account is linked` : `${account} is connected`,
+    paragraphs: [
+      linked
+        ? `${product} can now send messages to you in ${provider}.`
+        : `${product} can now send messages to the ${provider} workspace ${account}.`,
+      ...(previous === undefined ? [] : [`It is connected instead of ${previous}.`]),
+      `You can close this page and go back to ${product}.`,
+    ],
+    facts: [
+      ['Workspace', account],
+      ['Product', product],
+      ...(flow.subscriberId === undefined ? [] : ([['For', flow.subscriberId]] as const)),
+      ...flow.contextKeys.map((key) => {
+        const [type = '', id = ''] = key.split(':');
+        return [type, id] as const;
+      }),
+    ],
+  };
+}
+
+function failurePage(flow: Flow, integration: Integration | undefined): Page {
+  const product = integration ? productNameOf(integration) : 'the product';
+  const text = failureTexts[flow.failure ?? 'exchange_outcome_unknown'];
+  const fill = (sentence: string) =>
+    sentence.replaceAll('{product}', product).replaceAll('{provider}', providerNames[flow.providerId]);
+  return {
+    statusCode: text.statusCode,
+    tone: 'bad',
+    title: fill(text.title),
+    paragraphs: text.paragraphs.map(fill),
+    // The flow's id is no secret, and finds its log lines.
+    reference: [flow.failure, flow.providerError, flow.flowId].filter((part) => part !== undefined).join(' · '),
+  };
+}
+
+interface FailureText {
+  readonly statusCode: 400 | 502;
+  readonly title: string;
+  readonly paragraphs: readonly string[];
+}
+
+const startAgain = 'Go back to {product} and start again.';
+
+const failureTexts: Record<FlowFailureCode, FailureText> = {
+  access_denied: {
+    statusCode: 400,
+    title: 'Cancelled',
+    paragraphs: ['You chose not to connect {provider}. Nothing was changed.', `Changed your mind? ${startAgain}`],
+  },
+  provider_refused: {
+    statusCode: 400,
+    title: '{provider} did not allow the connection',
+    paragraphs: [
+      'Nothing was connected. Your workspace may let only some people approve apps, or not this one.',
+      `Ask an admin of your workspace to approve the app. Then: ${startAgain}`,
+    ],
+  },
+  invalid_code: {
+    statusCode: 400,
+    title: 'The approval had run out',
+    paragraphs: ['{provider} no longer accepts this approval. Nothing was connected.', startAgain],
+  },
+  provider_misconfigured: {
+    statusCode: 400,
+    title: '{product} is not set up correctly at {provider}',
+    paragraphs: [
+      'Nothing was connected, and trying again will not help until this is repaired.',
+      'Please tell {product}, with the reference below.',
+    ],
+  },
+  provider_unavailable: {
+    statusCode: 502,
+    title: '{provider} did not answer properly',
+    paragraphs: ['Nothing was connected. This is usually over within minutes.', startAgain],
+  },
+  exchange_outcome_unknown: {
+    statusCode: 502,
+    title: 'The connection was interrupted',
+    paragraphs: ['{provider} did not answer in time, so we stopped. An approval can be used only once.', startAgain],
+  },
+  wrong_app: {
+    statusCode: 400,
+    title: 'A different app was approved',
+    paragraphs: [
+      'The approval was for another app than the one that {product} uses. Nothing was connected.',
+      'Please tell {product}, with the reference below.',
+    ],
+  },
+  bot_token_missing: {
+    statusCode: 400,
+    title: '{provider} gave no access to the workspace',
+    paragraphs: ['The approval did not include the app itself, so there is nothing to connect.', startAgain],
+  },
+  user_missing: {
+    statusCode: 400,
+    title: '{provider} did not say who you are',
+    paragraphs: ['Your account could not be linked. Nothing was changed.', startAgain],
+  },
+  token_revoked: {
+    statusCode: 400,
+    title: 'The approval was withdrawn',
+    paragraphs: ['{provider} has ended the approval before it could be used. Nothing was connected.', startAgain],
+  },
+  account_change_refused: {
+    statusCode: 400,
+    title: 'Another workspace is connected already',
+    paragraphs: [
+      '{product} does not let a connection move to another workspace. The one that was connected stays connected.',
+      'Start again and choose that workspace, or disconnect it in {product} first.',
+    ],
+  },
+  identifier_conflict: {
+    statusCode: 400,
+    title: 'This connection belongs to somebody else',
+    paragraphs: [
+      'The name that {product} chose for this connection is taken. Nothing was changed.',
+      'Please tell {product}, with the reference below.',
+    ],
+  },
+  connection_not_found: {
+    statusCode: 400,
+    title: 'There is no workspace to link to',
+    paragraphs: ['The workspace has to be connected before people can be linked. Nothing was changed.', startAgain],
+  },
+  connection_of_another_subscriber: {
+    statusCode: 400,
+    title: 'This workspace belongs to somebody else',
+    paragraphs: ['The connection was made for another person. Nothing was changed.', 'Please tell {product}.'],
+  },
+  wrong_workspace: {
+    statusCode: 400,
+    title: 'You signed in to another workspace',
+    paragraphs: [
+      'Your account is in another workspace than the one that {product} is connected to. Nothing was changed.',
+      `${startAgain} At {provider}, choose the workspace that is connected.`,
+    ],
+  },
+  deleted_meanwhile: {
+    statusCode: 400,
+    title: 'This connection was removed',
+    paragraphs: ['It was disconnected in {product} while you were approving it.', startAgain],
+  },
+  integration_unavailable: {
+    statusCode: 400,
+    title: 'This is no longer offered',
+    paragraphs: ['The product no longer offers this connection. Nothing was connected.'],
+  },
+  binding_changed: {
+    statusCode: 400,
+    title: 'Please start again',
+    paragraphs: [
+      '{product} has changed how connections are approved since you began. Nothing was connected.',
+      startAgain,
+    ],
+  },
+};
+
+/** Adds how the flow ended to a registered address, whose own query stays. */
+function withOutcome(returnUrl: string, flow: Flow): string {
+  const url = new URL(returnUrl);
+  url.searchParams.set('status', flow.status === 'COMPLETED' ? 'success' : 'error');
+  const identifier = flow.outcome?.connectionIdentifier;
+  if (identifier !== undefined) url.searchParams.set('connectionIdentifier', identifier);
+  if (flow.failure !== undefined) url.searchParams.set('error', flow.failure);
+  return url.toString();
+}

@@ -1,0 +1,55 @@
+import { randomUUID } from 'node:crypto';
+import type middy from '@middy/core';
+import { ChatConnectError } from '../errors.ts';
+import { errorFields, type Log } from '../log.ts';
+import type { HttpEvent, HttpResult } from './types.ts';
+
+const jsonHeaders = {
+  'content-type': 'application/json; charset=utf-8',
+  'cache-control': 'no-store',
+  'x-content-type-options': 'nosniff',
+  'referrer-policy': 'no-referrer',
+} as const;
+
+/** Gives every answer its headers, and every failure the body that the contract's clients parse. */
+export function jsonErrors(log: Log): middy.MiddlewareObj<HttpEvent, HttpResult> {
+  return {
+    after: function jsonErrorsAfter({ event, response }) {
+      if (!response) return;
+      response.headers = { ...jsonHeaders, 'x-request-id': event.requestContext.requestId, ...response.headers };
+    },
+    onError: function jsonErrorsOnError(request) {
+      const { event, error } = request;
+      request.response = {
+        ...failureOf(log, event, error),
+        headers: { ...jsonHeaders, 'x-request-id': event.requestContext.requestId, ...retryAfterOf(error) },
+      };
+    },
+  };
+}
+
+function failureOf(log: Log, event: HttpEvent, error: unknown): { statusCode: number; body: string } {
+  const line = { requestId: event.requestContext.requestId, route: event.routeKey };
+  if (error instanceof ChatConnectError) {
+    log.info('request refused', { ...line, statusCode: error.status, code: error.code });
+    return bodyOf(event, error.status, { message: error.message, error: error.code, errors: error.errors });
+  }
+  const errorId = randomUUID();
+  log.error('request failed', { ...line, errorId, ...errorFields(error) });
+  return bodyOf(event, 500, {
+    message: 'Internal server error, contact support and provide them with the errorId',
+    error: 'internal_error',
+    errorId,
+  });
+}
+
+function bodyOf(event: HttpEvent, statusCode: number, fields: Record<string, unknown>) {
+  // The query is left out: it can hold codes and states.
+  const common = { statusCode, timestamp: new Date().toISOString(), path: event.rawPath };
+  return { statusCode, body: JSON.stringify({ ...common, ...fields }) };
+}
+
+function retryAfterOf(error: unknown): Record<string, string> {
+  const seconds = error instanceof ChatConnectError ? error.retryAfterSeconds : undefined;
+  return seconds === undefined ? {} : { 'retry-after': String(seconds) };
+}

@@ -1,0 +1,142 @@
+import * as z from 'zod/mini';
+import { hashOf } from '../crypto.ts';
+import { ChatConnectError } from '../errors.ts';
+import type { Database } from '../store/database.ts';
+import { collectList, countList, type ListSource } from '../store/list.ts';
+import { validated } from './api.ts';
+
+/** What every list takes beside its filters. */
+const pagingSchema = {
+  limit: z._default(
+    z.coerce
+      .number()
+      .check(
+        z.int('must be a whole number'),
+        z.minimum(1, 'must be at least 1'),
+        z.maximum(100, 'must be at most 100'),
+      ),
+    10,
+  ),
+  after: z.optional(z.string()),
+  before: z.optional(z.string()),
+  orderBy: z._default(z.enum(['createdAt', 'updatedAt']), 'createdAt'),
+  orderDirection: z._default(z.enum(['ASC', 'DESC']), 'DESC'),
+  includeCursor: z.optional(z.enum(['true', 'false'])),
+} as const;
+
+const pagingObject = z.object(pagingSchema);
+export type Paging = z.infer<typeof pagingObject>;
+
+/**
+ * Reads a list's query. Unknown parameters are refused: a filter that is spelt wrongly must not show more than was asked.
+ * @throws ChatConnectError `validation_failed`, `cursors_conflict`, `unsupported_order`
+ */
+export function parseListQuery<Filters extends z.core.$ZodLooseShape>(
+  rawQuery: URLSearchParams,
+  filters: Filters,
+): { paging: Paging; filters: z.infer<z.ZodMiniObject<Filters>>; contextKeys: string[] | undefined } {
+  const { contextKeys, others } = splitContextKeys(rawQuery);
+  const query = validated(z.strictObject({ ...pagingSchema, ...filters }), others) as Paging;
+  const paging = validated(pagingObject, query);
+  if (paging.after !== undefined && paging.before !== undefined) {
+    throw new ChatConnectError(
+      'cursors_conflict',
+      'Cannot specify both "before" and "after" cursors at the same time.',
+    );
+  }
+  if (paging.orderBy === 'updatedAt') {
+    throw new ChatConnectError(
+      'unsupported_order',
+      'Lists are ordered by createdAt; orderBy=updatedAt is not supported.',
+    );
+  }
+  return { paging, filters: validated(z.object(filters), query), contextKeys };
+}
+
+/** `contextKeys` is repeatable; an empty one asks for rows without context, none at all for any. */
+function splitContextKeys(rawQuery: URLSearchParams) {
+  const given = rawQuery.getAll('contextKeys');
+  const others: Record<string, string> = {};
+  for (const [name, value] of rawQuery) if (name !== 'contextKeys') others[name] = value;
+  const contextKeys = given.length === 0 ? undefined : given.filter((key) => key !== '').sort();
+  return { contextKeys, others };
+}
+
+export interface ListRequest<Row> {
+  readonly paging: Paging;
+  readonly sources: readonly ListSource[];
+  /** Everything that the list was asked for; a cursor of another list is unknown. */
+  readonly filter: readonly unknown[];
+  /** Absent when the index says it all. */
+  readonly matches?: ((row: Row) => boolean) | undefined;
+  orderOf(row: Row): string;
+}
+
+export interface ListBody<Row> {
+  readonly data: Row[];
+  readonly next: string | null;
+  readonly previous: string | null;
+  readonly totalCount: number;
+  readonly totalCountCapped: boolean;
+}
+
+const maxCount = 100;
+const emptyPage = { data: [], next: null, previous: null, totalCount: 0, totalCountCapped: false };
+
+/** Reads the page of a list that a request asks for. An unknown cursor gives an empty page. */
+export async function listRows<Schema extends z.ZodMiniType>(
+  db: Database,
+  schema: Schema,
+  request: ListRequest<z.output<Schema>>,
+): Promise<ListBody<z.output<Schema>>> {
+  const { paging, sources, orderOf } = request;
+  const matches = request.matches ?? (() => true);
+  const filterHash = hashOf(...request.filter);
+  const backwards = paging.before !== undefined;
+  const cursor = paging.before ?? paging.after;
+  const after = cursor === undefined ? undefined : readCursor(cursor, filterHash);
+  if (cursor !== undefined && after === undefined) return emptyPage;
+  const direction = backwards === (paging.orderDirection === 'DESC') ? 'ASC' : 'DESC';
+  const page = await collectList(db, schema, { sources, direction, limit: paging.limit, after, matches, orderOf });
+  const data = backwards ? page.rows.toReversed() : page.rows;
+  const cursorAt = (position: string | undefined) =>
+    position === undefined ? null : formatCursor(position, filterHash);
+  const first = data[0] && orderOf(data[0]);
+  const last = data.at(-1) && orderOf(data.at(-1) as z.output<Schema>);
+  return {
+    data,
+    next: backwards ? cursorAt(last) : page.more ? cursorAt(page.position) : null,
+    previous: backwards ? (page.more ? cursorAt(page.position) : null) : after === undefined ? null : cursorAt(first),
+    ...(await countRows(db, schema, request)),
+  };
+}
+
+async function countRows<Schema extends z.ZodMiniType>(
+  db: Database,
+  schema: Schema,
+  { sources, matches, orderOf }: ListRequest<z.output<Schema>>,
+) {
+  const atMost = maxCount + 1;
+  const count = matches
+    ? (await collectList(db, schema, { sources, direction: 'DESC', limit: atMost, matches, orderOf })).rows.length
+    : (await Promise.all(sources.map(({ index, partition }) => countList(db, index, partition, atMost)))).reduce(
+        (sum, part) => sum + part,
+        0,
+      );
+  return { totalCount: Math.min(count, maxCount), totalCountCapped: count > maxCount };
+}
+
+function formatCursor(position: string, filterHash: string): string {
+  return Buffer.from(JSON.stringify([filterHash.slice(0, 32), position])).toString('base64url');
+}
+
+function readCursor(cursor: string, filterHash: string): string | undefined {
+  try {
+    const [hash, position] = JSON.parse(Buffer.from(cursor, 'base64url').toString('utf8')) as unknown[];
+    return hash === filterHash.slice(0, 32) && typeof position === 'string' && position.length <= 1024
+      ? position
+      : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,93 @@
+import * as z from 'zod/mini';
+import { isLoopback } from '../config.ts';
+
+export const providerIds = ['slack', 'msteams'] as const;
+export type ProviderId = (typeof providerIds)[number];
+
+/** Who may finish a flow, from loosest to strictest. */
+export const bindings = ['direct', 'browser', 'confirm'] as const;
+export type Binding = (typeof bindings)[number];
+
+export const scopeSchema = z.string().check(z.regex(/^[A-Za-z0-9_.:-]+$/, 'must be a scope name without spaces'));
+const scopes = z.array(scopeSchema).check(z.maxLength(100));
+const text = z.string().check(z.minLength(1), z.maxLength(1024));
+
+/** Where a browser may be sent when a flow is over: https, or http on loopback, no user info, no fragment. */
+export const returnUrlSchema = z.string().check(
+  z.maxLength(2048),
+  z.refine((value) => {
+    if (!URL.canParse(value) || /[\s\\]/.test(value)) return false;
+    const url = new URL(value);
+    if (url.username || url.password || url.hash) return false;
+    return url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url.hostname));
+  }, 'must be an https URL, or http on loopback, without user info and fragment'),
+);
+
+/** Not secret, shown to the operator; what a URL and a page need. */
+const openCredentials = {
+  clientId: z.optional(text),
+  applicationId: z.optional(text),
+  tenantId: z.optional(text),
+  redirectUrl: z.optional(returnUrlSchema),
+  hmac: z.optional(z.boolean()),
+} as const;
+
+/** Sealed one by one, and never answered. */
+export const secretNames = ['secretKey', 'previousSecretKey', 'signingSecret', 'certificate'] as const;
+export type SecretName = (typeof secretNames)[number];
+
+const secretCredentials = {
+  secretKey: z.optional(text),
+  previousSecretKey: z.optional(text),
+  signingSecret: z.optional(text),
+  certificate: z.optional(z.string().check(z.minLength(1), z.maxLength(16_384))),
+} as const;
+
+export const credentialsSchema = z.strictObject({ ...openCredentials, ...secretCredentials });
+export type Credentials = z.infer<typeof credentialsSchema>;
+
+/** Settings of an integration. An unknown key is refused, so that a typing error never passes for a setting. */
+export const configurationsSchema = z.strictObject({
+  binding: z.optional(z.enum(bindings)),
+  accountChange: z.optional(z.enum(['allow', 'refuse'])),
+  scopes: z.optional(scopes),
+  userScopes: z.optional(scopes),
+  allowedScopes: z.optional(scopes),
+  returnUrls: z.optional(z.array(returnUrlSchema).check(z.maxLength(50))),
+  productName: z.optional(z.string().check(z.minLength(1), z.maxLength(100))),
+});
+export type Configurations = z.infer<typeof configurationsSchema>;
+
+export const integrationSchema = z.object({
+  integrationId: z.string(),
+  environmentId: z.string(),
+  identifier: z.string(),
+  name: z.string(),
+  providerId: z.enum(providerIds),
+  active: z.boolean(),
+  credentials: z.object(openCredentials),
+  /** Secret name to its sealed value; `sealVersion` is their version in the seal's context. */
+  sealedCredentials: z.partialRecord(z.enum(secretNames), z.string()),
+  sealVersion: z.string(),
+  configurations: configurationsSchema,
+  /** `deleting` hides it everywhere; redeem and finish stop at it. */
+  state: z.enum(['living', 'deleting']),
+  /** ISO times. */
+  createdAt: z.string(),
+  updatedAt: z.string(),
+});
+export type Integration = z.infer<typeof integrationSchema>;
+
+/** What people know the integration by. */
+export function productNameOf(integration: Integration): string {
+  return integration.configurations.productName ?? integration.name;
+}
+
+export function bindingOf(integration: Integration): Binding {
+  return integration.configurations.binding ?? 'direct';
+}
+
+/** True when `asked` lets fewer people finish a flow than `set`, or as few. */
+export function isAtLeastAsStrict(asked: Binding, set: Binding): boolean {
+  return bindings.indexOf(asked) >= bindings.indexOf(set);
+}

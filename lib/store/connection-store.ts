@@ -1,0 +1,76 @@
+import { PutCommand } from '@aws-sdk/lib-dynamodb';
+import { type Connection, connectionSchema, subjectKeyIn } from '../connection/connection.ts';
+import { claimAlias, getAlias, unfulfilledAliasMilliseconds } from './alias.ts';
+import { type Database, getRow, ifConditionHolds, schemaVersion } from './database.ts';
+import { keyOf, listOf, listOrderOf } from './keys.ts';
+
+export interface ConnectionStore {
+  /** The row of a subject, also when it is a tombstone. */
+  get(environmentId: string, subjectKey: string): Promise<Connection | undefined>;
+  /** A living connection by the identifier that a caller gave or by the derived one. */
+  find(environmentId: string, identifier: string): Promise<Connection | undefined>;
+  /** Writes the row if it still is as it was read. @param readRevision of the row that was read; undefined: there was none */
+  put(connection: Connection, readRevision: string | undefined): Promise<boolean>;
+  /** Reserves an identifier for a subject. @returns false when it is another subject's */
+  claimIdentifier(environmentId: string, identifier: string, subjectKey: string, now: number): Promise<boolean>;
+}
+
+export function dynamoConnectionStore(db: Database): ConnectionStore {
+  const get = (environmentId: string, subjectKey: string) =>
+    getRow(db, 'connections', keyOf.connection(environmentId, subjectKey), connectionSchema);
+  return {
+    get,
+    async find(environmentId, identifier) {
+      const derived = subjectKeyIn(identifier);
+      const subjectKey = derived ?? (await getAlias(db, keyOf.connectionAlias(environmentId, identifier)))?.target;
+      const connection = subjectKey === undefined ? undefined : await get(environmentId, subjectKey);
+      if (!connection || connection.deletedAt !== undefined) return undefined;
+      // A name that lost a race for its subject stands for nothing.
+      return derived !== undefined || connection.identifier === identifier ? connection : undefined;
+    },
+    async put(connection, readRevision) {
+      const written = await ifConditionHolds(
+        db.client.send(
+          new PutCommand({
+            TableName: db.tables.connections,
+            Item: {
+              ...keyOf.connection(connection.environmentId, connection.subjectKey),
+              schemaVersion,
+              ...connection,
+              ...(connection.deletedAt === undefined ? indexesOf(connection) : {}),
+            },
+            ...(readRevision === undefined
+              ? { ConditionExpression: 'attribute_not_exists(pk)' }
+              : { ConditionExpression: 'revision = :read', ExpressionAttributeValues: { ':read': readRevision } }),
+          }),
+        ),
+      );
+      return written !== undefined;
+    },
+    claimIdentifier: (environmentId, identifier, subjectKey, now) =>
+      claimAlias(
+        db,
+        keyOf.connectionAlias(environmentId, identifier),
+        { target: subjectKey, claimedAt: now },
+        async (alias) => {
+          const holder = await get(environmentId, alias.target);
+          if (!holder) return alias.claimedAt + unfulfilledAliasMilliseconds <= now;
+          return holder.deletedAt !== undefined || holder.identifier !== identifier;
+        },
+      ),
+  };
+}
+
+function indexesOf(connection: Connection): Record<string, string> {
+  const { environmentId, subscriberId, contextKeys, integrationId } = connection;
+  return {
+    listOrder: listOrderOf(connection.createdAt, connection.subjectKey),
+    environmentIndex: listOf.inEnvironment('CONN', environmentId),
+    subscriberIndex:
+      subscriberId === undefined
+        ? listOf.shared('CONN', environmentId, contextKeys)
+        : listOf.ofSubscriber('CONN', environmentId, subscriberId),
+    integrationIndex: listOf.ofIntegration('CONN', environmentId, integrationId),
+    contextsIndex: listOf.withContexts('CONN', environmentId, contextKeys),
+  };
+}

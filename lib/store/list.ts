@@ -1,0 +1,163 @@
+import { BatchGetCommand, QueryCommand } from '@aws-sdk/lib-dynamodb';
+import type * as z from 'zod/mini';
+import { type Database, parseRow, UnreadableRowError } from './database.ts';
+import { connectionsTable } from './tables.ts';
+
+export interface ListQuery {
+  readonly index: string;
+  readonly partition: string;
+  readonly direction: 'ASC' | 'DESC';
+  readonly limit: number;
+  /** List position to start behind; the row that had it need not exist any more. */
+  readonly after?: string | undefined;
+}
+
+export interface ListPage<Row> {
+  /** Living rows in order; fewer than the limit where an index row had outlived its row. */
+  readonly rows: Row[];
+  /** Position of the last index row that was read. */
+  readonly last: string | undefined;
+  readonly more: boolean;
+}
+
+/** Reads one page of an index: its keys, then the rows themselves, so that a stale index row shows nothing. */
+export async function readList<Schema extends z.ZodMiniType>(
+  db: Database,
+  schema: Schema,
+  query: ListQuery,
+): Promise<ListPage<z.output<Schema>>> {
+  const { partitionKey, sortKey } = indexSchema(query.index);
+  const { Items: keys = [], LastEvaluatedKey } = await db.client.send(
+    new QueryCommand({
+      TableName: db.tables.connections,
+      IndexName: query.index,
+      KeyConditionExpression: '#partition = :partition',
+      ExpressionAttributeNames: { '#partition': partitionKey },
+      ExpressionAttributeValues: { ':partition': query.partition },
+      ScanIndexForward: query.direction === 'ASC',
+      Limit: query.limit,
+      ...(query.after === undefined
+        ? {}
+        : // Position alone decides where the page starts; the table's key only has to be there.
+          { ExclusiveStartKey: { pk: '-', sk: '-', [partitionKey]: query.partition, [sortKey]: query.after } }),
+    }),
+  );
+  const rows = await readRows(db, keys);
+  return {
+    rows: keys.flatMap((key) => {
+      const row = rows.get(`${key['pk']} ${key['sk']}`);
+      return row?.[partitionKey] === query.partition ? readable(schema, row) : [];
+    }),
+    last: keys.at(-1)?.[sortKey] as string | undefined,
+    more: LastEvaluatedKey !== undefined,
+  };
+}
+
+/** One row that cannot be read does not take its list with it. */
+function readable<Schema extends z.ZodMiniType>(schema: Schema, row: Record<string, unknown>): z.output<Schema>[] {
+  try {
+    return [parseRow(schema, row)];
+  } catch (error) {
+    if (error instanceof UnreadableRowError) return [];
+    throw error;
+  }
+}
+
+/** Counts the rows of an index partition up to a bound. */
+export async function countList(db: Database, index: string, partition: string, atMost: number): Promise<number> {
+  const { Count = 0 } = await db.client.send(
+    new QueryCommand({
+      TableName: db.tables.connections,
+      IndexName: index,
+      KeyConditionExpression: '#partition = :partition',
+      ExpressionAttributeNames: { '#partition': indexSchema(index).partitionKey },
+      ExpressionAttributeValues: { ':partition': partition },
+      Select: 'COUNT',
+      Limit: atMost,
+    }),
+  );
+  return Count;
+}
+
+function indexSchema(name: string) {
+  const index = connectionsTable.indexes.find((candidate) => candidate.name === name);
+  if (!index) throw new TypeError(`no index ${name}`);
+  return index;
+}
+
+const batchSize = 100;
+
+async function readRows(db: Database, keys: readonly Record<string, unknown>[]) {
+  const rows = new Map<string, Record<string, unknown>>();
+  const TableName = db.tables.connections;
+  for (let start = 0; start < keys.length; start += batchSize) {
+    let wanted = keys.slice(start, start + batchSize).map(({ pk, sk }) => ({ pk, sk }));
+    for (let attempt = 0; wanted.length > 0; attempt += 1) {
+      if (attempt > 0) await new Promise((resolve) => setTimeout(resolve, 50 * 2 ** attempt));
+      if (attempt > 5) throw new Error('DynamoDB left rows of a page unread');
+      const { Responses, UnprocessedKeys } = await db.client.send(
+        new BatchGetCommand({ RequestItems: { [TableName]: { Keys: wanted, ConsistentRead: true } } }),
+      );
+      for (const row of Responses?.[TableName] ?? []) rows.set(`${row['pk']} ${row['sk']}`, row);
+      wanted = (UnprocessedKeys?.[TableName]?.Keys ?? []) as typeof wanted;
+    }
+  }
+  return rows;
+}
+
+export interface ListSource {
+  readonly index: string;
+  readonly partition: string;
+}
+
+export interface CollectQuery<Row> {
+  /** Partitions that are merged into one list. */
+  readonly sources: readonly ListSource[];
+  readonly direction: 'ASC' | 'DESC';
+  readonly limit: number;
+  readonly after?: string | undefined;
+  /** What the index does not filter. */
+  matches(row: Row): boolean;
+  /** The row's position in the list. */
+  orderOf(row: Row): string;
+}
+
+/** No request reads more rows of an index than this; a page that ends there is short but goes on. */
+const maxRowsRead = 1_000;
+
+/** Collects one page over several partitions, with a filter, in list order. */
+export async function collectList<Schema extends z.ZodMiniType>(
+  db: Database,
+  schema: Schema,
+  query: CollectQuery<z.output<Schema>>,
+): Promise<{ rows: z.output<Schema>[]; more: boolean; position: string | undefined }> {
+  const { sources, direction, limit, matches, orderOf } = query;
+  const sign = direction === 'ASC' ? 1 : -1;
+  const compare = (left: string, right: string) => (left === right ? 0 : left < right ? -sign : sign);
+  const rows: z.output<Schema>[] = [];
+  let position = query.after;
+  for (let read = 0; read < maxRowsRead; ) {
+    const size = Math.min(limit + 1, 100, maxRowsRead - read);
+    const pages = await Promise.all(
+      sources.map((source) => readList(db, schema, { ...source, direction, limit: size, after: position })),
+    );
+    read += size * pages.length;
+    const more = pages.some((page) => page.more);
+    // Behind the first page end, a source that has more could still bring rows in between.
+    const horizon = pages.flatMap((page) => (page.more && page.last !== undefined ? [page.last] : [])).sort(compare)[0];
+    const known = pages
+      .flatMap((page) => page.rows)
+      .map((row) => ({ row, order: orderOf(row) }))
+      .filter(({ order }) => horizon === undefined || compare(order, horizon) <= 0)
+      .sort((left, right) => compare(left.order, right.order));
+    for (const { row, order } of known) {
+      if (!matches(row)) continue;
+      if (rows.length === limit) return { rows, more: true, position };
+      rows.push(row);
+      position = order;
+    }
+    if (!more) return { rows, more: false, position };
+    position = horizon ?? position;
+  }
+  return { rows, more: true, position };
+}
