@@ -1,3 +1,147 @@
+import * as z from 'zod/mini';
+import { loadConfig } from '../lib/config.ts';
+import { type Connection, connectionSchema } from '../lib/connection/connection.ts';
+import { ChatConnectError } from '../lib/errors.ts';
+import { connectionModes } from '../lib/flow/flow.ts';
+import { type ApiDeps, createApiHandler } from '../lib/http/api.ts';
+import { lambdaLog, onLambda } from '../lib/http/lambda.ts';
+import { listRows, parseListQuery } from '../lib/http/list-route.ts';
 import type { HttpHandler } from '../lib/http/types.ts';
+import { providerIds } from '../lib/integration/integration.ts';
+import { awsDatabase } from '../lib/store/aws-database.ts';
+import { type ConnectionStore, dynamoConnectionStore } from '../lib/store/connection-store.ts';
+import type { Database } from '../lib/store/database.ts';
+import { dynamoApiKeyStore } from '../lib/store/environment-store.ts';
+import { dynamoIntegrationStore, type IntegrationStore } from '../lib/store/integration-store.ts';
+import { listOf, listOrderOf } from '../lib/store/keys.ts';
+import type { ListSource } from '../lib/store/list.ts';
 
-export const handler: HttpHandler = async () => ({ statusCode: 501 });
+const listFilters = {
+  subscriberId: z.optional(z.string()),
+  connectionMode: z.optional(z.enum(connectionModes)),
+  channel: z.optional(z.literal('chat', 'must be "chat"')),
+  providerId: z.optional(z.enum(providerIds)),
+  integrationIdentifier: z.optional(z.string()),
+};
+
+export interface ChannelConnectionsDeps extends ApiDeps {
+  readonly db: Database;
+  readonly connections: Pick<ConnectionStore, 'find'>;
+  readonly integrations: Pick<IntegrationStore, 'find'>;
+}
+
+/** What was connected, without its tokens. */
+export function createHandler(deps: ChannelConnectionsDeps): HttpHandler {
+  return createApiHandler(deps, {
+    'GET /v1/channel-connections': {
+      permissions: ['connect', 'manage'],
+      async act({ caller: { environmentId }, rawQuery }) {
+        const { paging, filters, contextKeys } = parseListQuery(rawQuery, listFilters);
+        const integrationId = await integrationIdOf(deps, environmentId, filters.integrationIdentifier);
+        const query = { ...filters, contextKeys, integrationId };
+        const page = await listRows(deps.db, connectionSchema, {
+          paging,
+          sources: sourcesOf(environmentId, query),
+          filter: ['CONN', environmentId, query],
+          matches: remainingFilter(query),
+          orderOf: ({ createdAt, subjectKey }) => listOrderOf(createdAt, subjectKey),
+        });
+        return { statusCode: 200, body: { ...page, data: page.data.map(shown) } };
+      },
+    },
+    'GET /v1/channel-connections/{identifier}': {
+      permissions: ['connect', 'manage'],
+      async act({ caller, pathParameters }) {
+        const identifier = pathParameters['identifier'] ?? '';
+        const connection = await deps.connections.find(caller.environmentId, identifier);
+        if (connection) return { statusCode: 200, body: { data: shown(connection) } };
+        throw new ChatConnectError(
+          'connection_not_found',
+          `Channel connection with identifier '${identifier}' not found`,
+        );
+      },
+    },
+  });
+}
+
+interface Filters {
+  readonly subscriberId?: string | undefined;
+  readonly connectionMode?: 'subscriber' | 'shared' | undefined;
+  readonly providerId?: string | undefined;
+  /** null: the integration that was named does not exist. */
+  readonly integrationId?: string | null | undefined;
+  readonly contextKeys?: readonly string[] | undefined;
+}
+
+/** The narrowest index. A subscriber sees their own connections and those shared in the context set that is given. */
+function sourcesOf(environmentId: string, filters: Filters): ListSource[] {
+  const { subscriberId, connectionMode, integrationId, contextKeys } = filters;
+  if (subscriberId !== undefined) {
+    const own = { index: 'bySubscriber', partition: listOf.ofSubscriber('CONN', environmentId, subscriberId) };
+    const shared = { index: 'bySubscriber', partition: listOf.shared('CONN', environmentId, contextKeys ?? []) };
+    return connectionMode === undefined ? [own, shared] : [connectionMode === 'shared' ? shared : own];
+  }
+  if (contextKeys) {
+    return [{ index: 'byContexts', partition: listOf.withContexts('CONN', environmentId, contextKeys) }];
+  }
+  if (integrationId !== undefined) {
+    return [{ index: 'byIntegration', partition: listOf.ofIntegration('CONN', environmentId, integrationId ?? '-') }];
+  }
+  return [{ index: 'byEnvironment', partition: listOf.inEnvironment('CONN', environmentId) }];
+}
+
+/** What the chosen index leaves unfiltered; undefined when that is nothing. */
+function remainingFilter(filters: Filters): ((connection: Connection) => boolean) | undefined {
+  const { subscriberId, providerId, integrationId, contextKeys } = filters;
+  const tests: ((connection: Connection) => boolean)[] = [];
+  if (providerId !== undefined) tests.push((connection) => connection.providerId === providerId);
+  if (integrationId !== undefined && (subscriberId !== undefined || contextKeys)) {
+    tests.push((connection) => connection.integrationId === integrationId);
+  }
+  if (contextKeys && subscriberId !== undefined) {
+    const wanted = JSON.stringify(contextKeys);
+    tests.push((connection) => JSON.stringify(connection.contextKeys) === wanted);
+  }
+  return tests.length === 0 ? undefined : (connection) => tests.every((test) => test(connection));
+}
+
+async function integrationIdOf(deps: ChannelConnectionsDeps, environmentId: string, identifier: string | undefined) {
+  if (identifier === undefined) return undefined;
+  return (await deps.integrations.find(environmentId, identifier))?.integrationId ?? null;
+}
+
+/** The contract's clients demand the field; the token itself comes from the token route only. */
+const accessTokenPlaceholder = 'hidden';
+
+function shown(connection: Connection) {
+  const { account, botUserId } = connection;
+  return {
+    identifier: connection.identifier,
+    channel: 'chat',
+    providerId: connection.providerId,
+    integrationIdentifier: connection.integrationIdentifier,
+    subscriberId: connection.subscriberId ?? null,
+    contextKeys: connection.contextKeys,
+    workspace: { id: account.id, name: account.name, botUserId },
+    auth: { accessToken: accessTokenPlaceholder },
+    status: connection.status,
+    scopes: connection.scopes,
+    createdAt: connection.createdAt,
+    updatedAt: connection.updatedAt,
+  };
+}
+
+export function compose(parts: { db: Database; log: ApiDeps['log'] }): ChannelConnectionsDeps {
+  const { db } = parts;
+  return {
+    ...parts,
+    findApiKey: dynamoApiKeyStore(db).find,
+    connections: dynamoConnectionStore(db),
+    integrations: dynamoIntegrationStore(db),
+  };
+}
+
+export const handler = onLambda(() => {
+  const config = loadConfig(['CONNECTIONS_TABLE', 'FLOWS_TABLE']);
+  return createHandler(compose({ db: awsDatabase(config), log: lambdaLog() }));
+});

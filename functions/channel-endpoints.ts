@@ -1,3 +1,176 @@
+import * as z from 'zod/mini';
+import { loadConfig } from '../lib/config.ts';
+import { type Endpoint, endpointSchema } from '../lib/endpoint/endpoint.ts';
+import { openWebhookUrl } from '../lib/endpoint/webhook-url.ts';
+import { ChatConnectError } from '../lib/errors.ts';
+import { type ApiDeps, createApiHandler } from '../lib/http/api.ts';
+import { lambdaLog, onLambda } from '../lib/http/lambda.ts';
+import { listRows, parseListQuery } from '../lib/http/list-route.ts';
 import type { HttpHandler } from '../lib/http/types.ts';
+import { providerIds } from '../lib/integration/integration.ts';
+import { awsDatabase } from '../lib/store/aws-database.ts';
+import { type ConnectionStore, dynamoConnectionStore } from '../lib/store/connection-store.ts';
+import type { Database } from '../lib/store/database.ts';
+import { dynamoEndpointStore, type EndpointStore } from '../lib/store/endpoint-store.ts';
+import { dynamoApiKeyStore } from '../lib/store/environment-store.ts';
+import { dynamoIntegrationStore, type IntegrationStore } from '../lib/store/integration-store.ts';
+import { listOf, listOrderOf } from '../lib/store/keys.ts';
+import type { ListSource } from '../lib/store/list.ts';
+import { awsKeyWrapper } from '../lib/vault/aws-key-wrapper.ts';
+import { environmentVault } from '../lib/vault/environment-vault.ts';
+import type { KeyWrapper } from '../lib/vault/key-wrapper.ts';
+import type { Vault } from '../lib/vault/vault.ts';
 
-export const handler: HttpHandler = async () => ({ statusCode: 501 });
+const listFilters = {
+  subscriberId: z.optional(z.string()),
+  channel: z.optional(z.literal('chat', 'must be "chat"')),
+  providerId: z.optional(z.enum(providerIds)),
+  integrationIdentifier: z.optional(z.string()),
+  connectionIdentifier: z.optional(z.string()),
+};
+
+export interface ChannelEndpointsDeps extends ApiDeps {
+  readonly db: Database;
+  readonly endpoints: Pick<EndpointStore, 'find'>;
+  readonly connections: Pick<ConnectionStore, 'find'>;
+  readonly integrations: Pick<IntegrationStore, 'find'>;
+  readonly vault: Vault;
+}
+
+/** Where messages to subscribers go. */
+export function createHandler(deps: ChannelEndpointsDeps): HttpHandler {
+  return createApiHandler(deps, {
+    'GET /v1/channel-endpoints': {
+      permissions: ['connect', 'manage'],
+      async act({ caller: { environmentId }, rawQuery }) {
+        const { paging, filters, contextKeys } = parseListQuery(rawQuery, listFilters);
+        const query = { ...filters, contextKeys, ...(await idsOf(deps, environmentId, filters)) };
+        const page = await listRows(deps.db, endpointSchema, {
+          paging,
+          sources: [sourceOf(environmentId, query)],
+          filter: ['EP', environmentId, query],
+          matches: remainingFilter(query),
+          orderOf: ({ createdAt, identifier }) => listOrderOf(createdAt, identifier),
+        });
+        const data = await Promise.all(page.data.map((endpoint) => shown(deps.vault, endpoint)));
+        return { statusCode: 200, body: { ...page, data } };
+      },
+    },
+    'GET /v1/channel-endpoints/{identifier}': {
+      permissions: ['connect', 'manage'],
+      async act({ caller, pathParameters }) {
+        const identifier = pathParameters['identifier'] ?? '';
+        const endpoint = await deps.endpoints.find(caller.environmentId, identifier);
+        if (endpoint) return { statusCode: 200, body: { data: await shown(deps.vault, endpoint) } };
+        throw new ChatConnectError('endpoint_not_found', `Channel endpoint with identifier '${identifier}' not found`);
+      },
+    },
+  });
+}
+
+interface Filters {
+  readonly subscriberId?: string | undefined;
+  readonly providerId?: string | undefined;
+  readonly contextKeys?: readonly string[] | undefined;
+  /** null: what was named does not exist. */
+  readonly integrationId?: string | null | undefined;
+  readonly connectionKey?: string | null | undefined;
+}
+
+async function idsOf(
+  deps: ChannelEndpointsDeps,
+  environmentId: string,
+  named: { integrationIdentifier?: string | undefined; connectionIdentifier?: string | undefined },
+): Promise<Pick<Filters, 'integrationId' | 'connectionKey'>> {
+  const { integrationIdentifier, connectionIdentifier } = named;
+  return {
+    integrationId:
+      integrationIdentifier === undefined
+        ? undefined
+        : ((await deps.integrations.find(environmentId, integrationIdentifier))?.integrationId ?? null),
+    connectionKey:
+      connectionIdentifier === undefined
+        ? undefined
+        : ((await deps.connections.find(environmentId, connectionIdentifier))?.subjectKey ?? null),
+  };
+}
+
+/** The narrowest index: a connection has few endpoints, a subscriber too. */
+function sourceOf(environmentId: string, filters: Filters): ListSource {
+  const { connectionKey, subscriberId, contextKeys, integrationId } = filters;
+  if (connectionKey !== undefined) {
+    return { index: 'byConnection', partition: listOf.throughConnection(environmentId, connectionKey ?? '-') };
+  }
+  if (subscriberId !== undefined) {
+    return { index: 'bySubscriber', partition: listOf.ofSubscriber('EP', environmentId, subscriberId) };
+  }
+  if (contextKeys) return { index: 'byContexts', partition: listOf.withContexts('EP', environmentId, contextKeys) };
+  if (integrationId !== undefined) {
+    return { index: 'byIntegration', partition: listOf.ofIntegration('EP', environmentId, integrationId ?? '-') };
+  }
+  return { index: 'byEnvironment', partition: listOf.inEnvironment('EP', environmentId) };
+}
+
+/** Every filter but the one that the index answers; undefined when none is left. */
+function remainingFilter(filters: Filters): ((endpoint: Endpoint) => boolean) | undefined {
+  const { connectionKey, subscriberId, contextKeys, integrationId, providerId } = filters;
+  const wanted = contextKeys && JSON.stringify(contextKeys);
+  // In the order in which sourceOf chooses.
+  const tests = [
+    connectionKey !== undefined && ((endpoint: Endpoint) => endpoint.connectionKey === connectionKey),
+    subscriberId !== undefined && ((endpoint: Endpoint) => endpoint.subscriberId === subscriberId),
+    wanted !== undefined && ((endpoint: Endpoint) => JSON.stringify(endpoint.contextKeys) === wanted),
+    integrationId !== undefined && ((endpoint: Endpoint) => endpoint.integrationId === integrationId),
+  ]
+    .filter((test) => test !== false)
+    .slice(1);
+  if (providerId !== undefined) tests.push((endpoint) => endpoint.providerId === providerId);
+  return tests.length === 0 ? undefined : (endpoint) => tests.every((test) => test(endpoint));
+}
+
+async function shown(vault: Vault, endpoint: Endpoint) {
+  return {
+    identifier: endpoint.identifier,
+    channel: 'chat',
+    providerId: endpoint.providerId,
+    integrationIdentifier: endpoint.integrationIdentifier,
+    connectionIdentifier: endpoint.connectionIdentifier ?? null,
+    subscriberId: endpoint.subscriberId,
+    contextKeys: endpoint.contextKeys,
+    type: endpoint.target.type,
+    endpoint: await payloadOf(vault, endpoint),
+    createdAt: endpoint.createdAt,
+    updatedAt: endpoint.updatedAt,
+  };
+}
+
+/** Exactly the keys of its type: the contract's clients tell the types apart by them. */
+async function payloadOf(vault: Vault, endpoint: Endpoint) {
+  const { target } = endpoint;
+  if (target.type === 'slack_user') return { userId: target.userId };
+  return { url: await openWebhookUrl(vault, endpoint, target.sealedUrl), channel: target.channel };
+}
+
+export interface ChannelEndpointsParts {
+  readonly db: Database;
+  readonly keyWrapper: KeyWrapper;
+  readonly log: ApiDeps['log'];
+  readonly now?: () => number;
+}
+
+export function compose({ db, keyWrapper, log, now = Date.now }: ChannelEndpointsParts): ChannelEndpointsDeps {
+  return {
+    db,
+    log,
+    findApiKey: dynamoApiKeyStore(db).find,
+    endpoints: dynamoEndpointStore(db),
+    connections: dynamoConnectionStore(db),
+    integrations: dynamoIntegrationStore(db),
+    vault: environmentVault({ db, keyWrapper, now }),
+  };
+}
+
+export const handler = onLambda(() => {
+  const config = loadConfig(['CONNECTIONS_TABLE', 'FLOWS_TABLE', 'VAULT_KEY_ARN']);
+  return createHandler(compose({ db: awsDatabase(config), keyWrapper: awsKeyWrapper(config), log: lambdaLog() }));
+});

@@ -1,3 +1,105 @@
+import * as z from 'zod/mini';
+import { loadConfig } from '../lib/config.ts';
+import { ChatConnectError, validationError } from '../lib/errors.ts';
+import { type ApiDeps, createApiHandler, identifierSchema, validated } from '../lib/http/api.ts';
+import { lambdaLog, onLambda } from '../lib/http/lambda.ts';
 import type { HttpHandler } from '../lib/http/types.ts';
+import { type CreateIntegrationDeps, createIntegration } from '../lib/integration/create-integration.ts';
+import { configurationsSchema, credentialsSchema, type Integration } from '../lib/integration/integration.ts';
+import { awsDatabase } from '../lib/store/aws-database.ts';
+import type { Database } from '../lib/store/database.ts';
+import { dynamoApiKeyStore } from '../lib/store/environment-store.ts';
+import { dynamoIntegrationStore, type IntegrationStore } from '../lib/store/integration-store.ts';
+import { awsKeyWrapper } from '../lib/vault/aws-key-wrapper.ts';
+import { environmentVault } from '../lib/vault/environment-vault.ts';
+import type { KeyWrapper } from '../lib/vault/key-wrapper.ts';
 
-export const handler: HttpHandler = async () => ({ statusCode: 501 });
+const createBody = z.strictObject({
+  providerId: z.enum(['slack'], 'must be "slack"'),
+  channel: z.optional(z.literal('chat', 'must be "chat"')),
+  name: z.optional(z.string().check(z.minLength(1), z.maxLength(200))),
+  identifier: z.optional(identifierSchema),
+  _environmentId: z.optional(z.string()),
+  credentials: z.optional(credentialsSchema),
+  configurations: z.optional(configurationsSchema),
+  active: z.optional(z.boolean()),
+  // Of the contract; neither changes anything here.
+  check: z.optional(z.boolean()),
+  kind: z.optional(z.literal('delivery')),
+  conditions: z.optional(z.array(z.unknown())),
+});
+
+export interface IntegrationsDeps extends ApiDeps, CreateIntegrationDeps {
+  readonly integrations: Pick<IntegrationStore, 'create' | 'list'>;
+}
+
+/** Apps of the providers that an environment connects with. */
+export function createHandler(deps: IntegrationsDeps): HttpHandler {
+  return createApiHandler(deps, {
+    'POST /v1/integrations': {
+      permissions: ['manage'],
+      async act({ caller, body, log }) {
+        const request = validated(createBody, body);
+        if (request._environmentId !== undefined && request._environmentId !== caller.environmentId) {
+          throw new ChatConnectError(
+            'forbidden',
+            'API key authentication is scoped to a single environment and cannot target a different `_environmentId`.',
+          );
+        }
+        if (!request.credentials) throw validationError(['credentials: is required']);
+        const { credentials, ...rest } = request;
+        const integration = await createIntegration(deps, caller.environmentId, { ...rest, credentials });
+        log.info('integration created', { integrationId: integration.integrationId });
+        return { statusCode: 201, body: { data: shown(integration) } };
+      },
+    },
+    'GET /v1/integrations': {
+      permissions: ['connect', 'manage'],
+      async act({ caller }) {
+        const integrations = await deps.integrations.list(caller.environmentId);
+        return { statusCode: 200, body: { data: integrations.map((each) => ({ ...shown(each), credentials: {} })) } };
+      },
+    },
+  });
+}
+
+/** As the contract's clients read it. Credentials never leave the service. */
+function shown(integration: Integration) {
+  return {
+    _id: integration.integrationId,
+    _environmentId: integration.environmentId,
+    _organizationId: integration.environmentId,
+    name: integration.name,
+    identifier: integration.identifier,
+    providerId: integration.providerId,
+    channel: 'chat',
+    configurations: integration.configurations,
+    active: integration.active,
+    deleted: false,
+    primary: false,
+    createdAt: integration.createdAt,
+    updatedAt: integration.updatedAt,
+  };
+}
+
+export interface IntegrationsParts {
+  readonly db: Database;
+  readonly keyWrapper: KeyWrapper;
+  readonly log: ApiDeps['log'];
+  readonly now?: () => number;
+}
+
+export function compose({ db, keyWrapper, log, now = Date.now }: IntegrationsParts): IntegrationsDeps {
+  return {
+    log,
+    now,
+    findApiKey: dynamoApiKeyStore(db).find,
+    integrations: dynamoIntegrationStore(db),
+    vault: environmentVault({ db, keyWrapper, now }),
+  };
+}
+
+export const handler = onLambda(() => {
+  const config = loadConfig(['CONNECTIONS_TABLE', 'FLOWS_TABLE', 'VAULT_KEY_ARN']);
+  return createHandler(compose({ db: awsDatabase(config), keyWrapper: awsKeyWrapper(config), log: lambdaLog() }));
+});

@@ -1,3 +1,42 @@
-import type { HttpHandler } from '../lib/http/types.ts';
+import middy from '@middy/core';
+import { loadConfig } from '../lib/config.ts';
+import { parseHandle } from '../lib/flow/handle.ts';
+import { receiveSlackCallback, type SlackCallbackDeps, slackAnswerOf } from '../lib/flow/slack-callback.ts';
+import { composeSlackCallback } from '../lib/flow/slack-callback-deps.ts';
+import { requestLog } from '../lib/http/api.ts';
+import { answerCallback, malformedCallbackPage, unknownErrorPage } from '../lib/http/flow-pages.ts';
+import { lambdaLog, onLambda } from '../lib/http/lambda.ts';
+import { pageErrors } from '../lib/http/page-errors.ts';
+import { readProviderRedirect } from '../lib/http/provider-redirect.ts';
+import type { HttpEvent, HttpHandler, HttpResult } from '../lib/http/types.ts';
+import { awsDatabase } from '../lib/store/aws-database.ts';
+import { awsKeyWrapper } from '../lib/vault/aws-key-wrapper.ts';
 
-export const handler: HttpHandler = async () => ({ statusCode: 501 });
+/** Slack's redirect after Allow or Cancel. */
+export function createHandler(deps: SlackCallbackDeps): HttpHandler {
+  const pipeline = middy<HttpEvent, HttpResult>()
+    .use(pageErrors(deps.log))
+    .handler(async (event) => {
+      const redirect = readProviderRedirect(event.rawQueryString);
+      const answer = redirect && slackAnswerOf(redirect);
+      if (!answer) return malformedCallbackPage();
+      if (redirect.state === undefined) return 'error' in answer ? unknownErrorPage() : malformedCallbackPage();
+      const handle = parseHandle(redirect.state);
+      if (!handle) return answerCallback({ kind: 'unknown' });
+      const log = requestLog(deps.log, event);
+      return answerCallback(await receiveSlackCallback({ ...deps, log }, handle, answer));
+    });
+  return (event, context) => pipeline(event, context);
+}
+
+export const handler = onLambda(() => {
+  const config = loadConfig(['CONNECTIONS_TABLE', 'FLOWS_TABLE', 'VAULT_KEY_ARN', 'SLACK_BASE_URL']);
+  return createHandler(
+    composeSlackCallback({
+      db: awsDatabase(config),
+      keyWrapper: awsKeyWrapper(config),
+      slackBaseUrl: config.SLACK_BASE_URL,
+      log: lambdaLog(),
+    }),
+  );
+});
