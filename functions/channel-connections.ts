@@ -142,6 +142,6 @@ export function compose(parts: { db: Database; log: ApiDeps['log'] }): ChannelCo
 }
 
 export const handler = onLambda(() => {
-  const config = loadConfig(['CONNECTIONS_TABLE', 'FLOWS_TABLE']);
+  const config = loadConfig(['CONNECTIONS_TABLE']);
   return createHandler(compose({ db: awsDatabase(config), log: lambdaLog() }));
 });

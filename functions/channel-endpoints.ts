@@ -171,6 +171,6 @@ export function compose({ db, keyWrapper, log, now = Date.now }: ChannelEndpoint
 }
 
 export const handler = onLambda(() => {
-  const config = loadConfig(['CONNECTIONS_TABLE', 'FLOWS_TABLE', 'VAULT_KEY_ARN']);
+  const config = loadConfig(['CONNECTIONS_TABLE', 'VAULT_KEY_ARN']);
   return createHandler(compose({ db: awsDatabase(config), keyWrapper: awsKeyWrapper(config), log: lambdaLog() }));
 });

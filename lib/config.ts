@@ -1,3 +1,4 @@
+import './messages.ts';
 import * as z from 'zod/mini';
 
 /** Every hop on loopback may be plain http; everything else is https. */

@@ -3,15 +3,18 @@ import { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
 import type { Config } from '../config.ts';
 import type { Database } from './database.ts';
 
-/** The deployed tables. Three tries of two seconds stay well within the time that a browser waits. */
-export function awsDatabase(config: Config<'CONNECTIONS_TABLE' | 'FLOWS_TABLE'>): Database {
+/**
+ * The deployed tables; a function that may not use the flows knows no name of theirs. Three tries of two seconds stay
+ * well within the time that a browser waits.
+ */
+export function awsDatabase(config: Config<'CONNECTIONS_TABLE'> & Partial<Config<'FLOWS_TABLE'>>): Database {
   const client = new DynamoDBClient({
     maxAttempts: 3,
     requestHandler: { connectionTimeout: 1_000, requestTimeout: 2_000 },
   });
   return {
     client: documentClient(client),
-    tables: { connections: config.CONNECTIONS_TABLE, flows: config.FLOWS_TABLE },
+    tables: { connections: config.CONNECTIONS_TABLE, flows: config.FLOWS_TABLE ?? '' },
   };
 }
 

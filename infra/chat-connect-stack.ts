@@ -1,0 +1,44 @@
+import { CfnOutput, Stack } from 'aws-cdk-lib';
+import type { Function as LambdaFunction } from 'aws-cdk-lib/aws-lambda';
+import type { Construct } from 'constructs';
+import { ApiFunction, type Variables } from './api-function.ts';
+import { functionNames } from './functions.ts';
+import { ChatConnectApi } from './http-api.ts';
+import type { FunctionName } from './routes.ts';
+import type { Settings } from './settings.ts';
+import { Tables } from './tables.ts';
+import { VaultKey } from './vault-key.ts';
+
+/** All of Chat Connect: an HTTP API, a function behind each group of routes, two tables and a key. */
+export class ChatConnectStack extends Stack {
+  constructor(scope: Construct, settings: Settings) {
+    super(scope, settings.stackName, { description: 'Chat Connect: OAuth for Slack and Microsoft Teams, self-hosted' });
+
+    const tables = new Tables(this, 'Tables');
+    const vaultKey = new VaultKey(this, 'Vault');
+    const api = new ChatConnectApi(this, 'HttpApi');
+
+    const publicUrl = settings.publicUrl ?? api.endpoint;
+    const environment: Variables = {
+      PUBLIC_URL: publicUrl,
+      ...(settings.slackBaseUrl !== undefined && { SLACK_BASE_URL: settings.slackBaseUrl }),
+      ...(settings.flowTtlSeconds !== undefined && { FLOW_TTL_SECONDS: String(settings.flowTtlSeconds) }),
+    };
+    const functions = Object.fromEntries(
+      functionNames.map((name) => [name, new ApiFunction(this, name, { name, tables, vaultKey, environment }).lambda]),
+    ) as Record<FunctionName, LambdaFunction>;
+    api.addRoutes(functions);
+
+    // The admin command finds the deployment by these names.
+    const outputs = {
+      ApiUrl: publicUrl,
+      // Differs from ApiUrl when there is a domain of the operator's, which is then mapped to this.
+      ApiEndpoint: api.endpoint,
+      SlackRedirectUrl: `${publicUrl}/v1/integrations/chat/oauth/callback/slack`,
+      ConnectionsTableName: tables.connections.tableName,
+      FlowsTableName: tables.flows.tableName,
+      VaultKeyArn: vaultKey.key.keyArn,
+    };
+    for (const [name, value] of Object.entries(outputs)) new CfnOutput(this, name, { value });
+  }
+}

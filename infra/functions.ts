@@ -1,0 +1,66 @@
+import { connectionsTable } from '../lib/store/tables.ts';
+import type { FunctionName } from './routes.ts';
+
+type TableAction = 'GetItem' | 'BatchGetItem' | 'PutItem' | 'UpdateItem' | 'DeleteItem' | 'Query';
+
+/** What a function may do with a table. An index holds keys only, and Query is all that can be done with it. */
+export interface TableAccess {
+  readonly actions: readonly TableAction[];
+  /** Names of the indexes that the function queries. @default - none */
+  readonly queriedIndexes?: readonly string[];
+}
+
+/** A permission brings its environment variable: a function knows the names of only those things it may use. */
+export interface FunctionSettings {
+  readonly connections?: TableAccess;
+  readonly flows?: TableAccess;
+  /** Whether it may unwrap the data keys of environments. Only the admin command makes them. @default false */
+  readonly opensVault?: boolean;
+  readonly memoryMegabytes: number;
+  readonly timeoutSeconds: number;
+}
+
+/** An API call makes a few DynamoDB calls; memory is what buys the CPU that loads the SDK and speaks TLS. */
+const apiCall = { memoryMegabytes: 512, timeoutSeconds: 10 };
+
+const allIndexes = connectionsTable.indexes.map((index) => index.name);
+
+export const functionSettings: Readonly<Record<FunctionName, FunctionSettings>> = {
+  'generate-oauth-url': {
+    ...apiCall,
+    connections: { actions: ['GetItem'] },
+    flows: { actions: ['PutItem'] },
+  },
+  'slack-callback': {
+    memoryMegabytes: 512,
+    // Exchange, identity check, revocation and writes add up to 25 s at worst; API Gateway gives up after 30 s, and
+    // until then the answer has to be a page of ours.
+    timeoutSeconds: 29,
+    connections: {
+      actions: ['GetItem', 'BatchGetItem', 'PutItem', 'UpdateItem', 'DeleteItem', 'Query'],
+      queriedIndexes: ['byConnection'],
+    },
+    flows: { actions: ['GetItem', 'UpdateItem'] },
+    opensVault: true,
+  },
+  integrations: {
+    ...apiCall,
+    connections: {
+      actions: ['GetItem', 'BatchGetItem', 'PutItem'],
+      queriedIndexes: ['byEnvironment'],
+    },
+    opensVault: true,
+  },
+  'channel-connections': {
+    ...apiCall,
+    connections: { actions: ['GetItem', 'BatchGetItem'], queriedIndexes: allIndexes },
+  },
+  'channel-endpoints': {
+    ...apiCall,
+    connections: { actions: ['GetItem', 'BatchGetItem'], queriedIndexes: allIndexes },
+    opensVault: true,
+  },
+  meta: { memoryMegabytes: 256, timeoutSeconds: 5 },
+};
+
+export const functionNames = Object.keys(functionSettings) as FunctionName[];

@@ -1,0 +1,9 @@
+/**
+ * Stands in a bundle for jsonwebtoken. Only the state store that @slack/oauth brings along uses it, and this service
+ * keeps its states itself.
+ */
+export function sign(): never {
+  throw new Error('jsonwebtoken is not in this bundle: give @slack/oauth a state store.');
+}
+
+export const verify = sign;

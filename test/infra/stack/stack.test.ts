@@ -1,0 +1,344 @@
+import { RemovalPolicy } from 'aws-cdk-lib';
+import { Match } from 'aws-cdk-lib/assertions';
+import { Bucket } from 'aws-cdk-lib/aws-s3';
+import { describe, expect, it } from 'vitest';
+import { functionNames } from '../../../infra/functions.ts';
+import { type FunctionName, fallbackFunction, routes } from '../../../infra/routes.ts';
+import { connectionsTable, flowsTable, type TableSchema } from '../../../lib/store/tables.ts';
+import { render, type Statement, synthesize, testApp } from './synthesized.ts';
+
+/**
+ * The logical ids of what holds data. They must never change: CloudFormation would make an empty table and a key that
+ * unwraps nothing, and leave the old ones behind.
+ */
+const connectionsId = 'TablesConnectionsF6D675B1';
+const vaultKeyId = 'VaultKeyCB88EF1A';
+const flowsId = 'TablesFlowsFD764762';
+
+const synthesized = synthesize();
+const { template, resources, ofType, functionResource, environmentOf, permissionsOf } = synthesized;
+const apiId = ofType('AWS::ApiGatewayV2::Api')[0]?.[0];
+
+describe('the app', () => {
+  it('passes cdk-nag', () => {
+    expect(() => testApp().synth()).not.toThrow();
+  });
+
+  it('fails on a finding of cdk-nag that nobody acknowledged', () => {
+    const app = testApp();
+    const stack = app.node.findChild('ChatConnect');
+    new Bucket(stack, 'Bucket', { removalPolicy: RemovalPolicy.DESTROY });
+
+    expect(() => app.synth()).toThrow(/AwsSolutions/);
+  });
+
+  it('has one stack, named by the context', () => {
+    const named = testApp({ stackName: 'Staging' }).synth().stacks;
+
+    expect(synthesized.stack.stackName).toBe('ChatConnect');
+    expect(named.map((stack) => stack.stackName)).toEqual(['Staging']);
+  });
+
+  it('tags what can be tagged', () => {
+    template.allResourcesProperties('AWS::Lambda::Function', {
+      Tags: Match.arrayWith([{ Key: 'application', Value: 'chat-connect' }]),
+    });
+  });
+
+  it('has nothing of a name that two deployments in one account would share', () => {
+    const names = JSON.stringify(synthesize({ stackName: 'Staging' }).stack.template);
+
+    expect(names).toContain('/aws/vendedlogs/Staging/access');
+    expect(names).toContain('alias/Staging/vault');
+    expect(names).not.toContain('ChatConnect');
+  });
+});
+
+describe('the tables', () => {
+  it.each([
+    ['Connections', connectionsId, connectionsTable],
+    ['Flows', flowsId, flowsTable],
+  ] as const)('%s has the keys, indexes and time to live of its schema', (_name, logicalId, schema: TableSchema) => {
+    const properties = resources[logicalId]?.Properties;
+
+    expect(properties).toMatchObject({
+      BillingMode: 'PAY_PER_REQUEST',
+      KeySchema: keySchema(schema.partitionKey, schema.sortKey),
+      TimeToLiveSpecification: { AttributeName: 'expiresAt', Enabled: true },
+    });
+    expect(properties?.['GlobalSecondaryIndexes']).toEqual(
+      schema.indexes.map((index) => ({
+        IndexName: index.name,
+        KeySchema: keySchema(index.partitionKey, index.sortKey),
+        Projection: { ProjectionType: 'KEYS_ONLY' },
+      })),
+    );
+    const attributes = properties?.['AttributeDefinitions'] as { AttributeType: string }[] | undefined;
+    expect(new Set(attributes?.map((attribute) => attribute.AttributeType))).toEqual(new Set(['S']));
+  });
+
+  it('Connections survives a wrong command and a deleted stack, and can be wound back', () => {
+    expect(resources[connectionsId]).toMatchObject({
+      DeletionPolicy: 'Retain',
+      UpdateReplacePolicy: 'Retain',
+      Properties: {
+        StreamSpecification: { StreamViewType: 'NEW_AND_OLD_IMAGES' },
+        Replicas: [
+          {
+            DeletionProtectionEnabled: true,
+            PointInTimeRecoverySpecification: { PointInTimeRecoveryEnabled: true },
+          },
+        ],
+      },
+    });
+  });
+
+  it('Flows goes with the stack and cannot be wound back to states that were unused', () => {
+    const flows = resources[flowsId];
+
+    expect(flows?.DeletionPolicy).toBe('Delete');
+    expect(JSON.stringify(flows)).not.toContain('PointInTimeRecovery');
+  });
+});
+
+describe('the vault key', () => {
+  it('rotates and outlives the stack', () => {
+    expect(resources[vaultKeyId]).toMatchObject({
+      Type: 'AWS::KMS::Key',
+      DeletionPolicy: 'Retain',
+      UpdateReplacePolicy: 'Retain',
+      Properties: { EnableKeyRotation: true },
+    });
+  });
+
+  it('unwraps for functions only with exactly an environment id as the encryption context', () => {
+    const statements = ofType('AWS::IAM::Policy')
+      .flatMap(([, policy]) => (policy.Properties['PolicyDocument'] as { Statement: Statement[] }).Statement)
+      .filter((statement) => JSON.stringify(statement.Resource).includes(vaultKeyId));
+
+    expect(statements).toHaveLength(3);
+    for (const statement of statements) {
+      expect(statement).toMatchObject({
+        Action: 'kms:Decrypt',
+        Condition: {
+          'ForAllValues:StringEquals': { 'kms:EncryptionContextKeys': ['environmentId'] },
+          Null: { 'kms:EncryptionContextKeys': 'false' },
+        },
+      });
+    }
+  });
+});
+
+describe('the functions', () => {
+  const on = (actions: readonly string[], resource: string) => actions.map((action) => `Allow ${action} ${resource}`);
+  const connections = (...actions: string[]) =>
+    on(
+      actions.map((action) => `dynamodb:${action}`),
+      `${connectionsId}.Arn`,
+    );
+  const flows = (...actions: string[]) =>
+    on(
+      actions.map((action) => `dynamodb:${action}`),
+      `${flowsId}.Arn`,
+    );
+  const queries = (...indexes: string[]) =>
+    indexes.map((index) => `Allow dynamodb:Query ${connectionsId}.Arn/index/${index}`);
+  const unwraps = [`Allow kms:Decrypt ${vaultKeyId}.Arn`];
+  const allIndexes = ['byEnvironment', 'bySubscriber', 'byIntegration', 'byContexts', 'byConnection'];
+
+  const expectedPermissions: Record<FunctionName, string[]> = {
+    'generate-oauth-url': [...connections('GetItem'), ...flows('PutItem')],
+    'slack-callback': [
+      ...connections('GetItem', 'BatchGetItem', 'PutItem', 'UpdateItem', 'DeleteItem', 'Query'),
+      ...queries('byConnection'),
+      ...flows('GetItem', 'UpdateItem'),
+      ...unwraps,
+    ],
+    integrations: [...connections('GetItem', 'BatchGetItem', 'PutItem'), ...queries('byEnvironment'), ...unwraps],
+    'channel-connections': [...connections('GetItem', 'BatchGetItem'), ...queries(...allIndexes)],
+    'channel-endpoints': [...connections('GetItem', 'BatchGetItem'), ...queries(...allIndexes), ...unwraps],
+    meta: [],
+  };
+
+  const everywhere = { LOG_LEVEL: 'INFO', PUBLIC_URL: `${apiId}.ApiEndpoint` };
+  const tables = { CONNECTIONS_TABLE: connectionsId, FLOWS_TABLE: flowsId };
+  const expectedEnvironments: Record<FunctionName, Record<string, string>> = {
+    'generate-oauth-url': { ...everywhere, ...tables },
+    'slack-callback': { ...everywhere, ...tables, VAULT_KEY_ARN: `${vaultKeyId}.Arn` },
+    integrations: { ...everywhere, CONNECTIONS_TABLE: connectionsId, VAULT_KEY_ARN: `${vaultKeyId}.Arn` },
+    'channel-connections': { ...everywhere, CONNECTIONS_TABLE: connectionsId },
+    'channel-endpoints': { ...everywhere, CONNECTIONS_TABLE: connectionsId, VAULT_KEY_ARN: `${vaultKeyId}.Arn` },
+    meta: everywhere,
+  };
+
+  it('are those of the route table, and no others', () => {
+    const routed = new Set([...routes.map((route) => route.function), fallbackFunction]);
+
+    expect(new Set(functionNames)).toEqual(routed);
+    template.resourceCountIs('AWS::Lambda::Function', routed.size);
+  });
+
+  describe.each(functionNames)('%s', (name) => {
+    const { logicalId, properties } = functionResource(name);
+    const logGroupId = render((properties['LoggingConfig'] as { LogGroup: unknown }).LogGroup);
+
+    it('runs on Node.js 24 and ARM, within the 30 s that API Gateway waits', () => {
+      expect(properties).toMatchObject({ Runtime: 'nodejs24.x', Architectures: ['arm64'], Handler: 'index.handler' });
+      expect(properties['Timeout']).toBeLessThan(30);
+      expect(properties).not.toHaveProperty('TracingConfig');
+    });
+
+    it('may do exactly what it needs', () => {
+      const writesItsLog = on(['logs:CreateLogStream', 'logs:PutLogEvents'], `${logGroupId}.Arn`);
+
+      expect(permissionsOf(name)).toEqual([...expectedPermissions[name], ...writesItsLog].sort());
+    });
+
+    it('knows exactly what it may use', () => {
+      expect(environmentOf(name)).toEqual(expectedEnvironments[name]);
+    });
+
+    it('logs JSON to a log group of its own, which forgets', () => {
+      const users = functionNames.filter(
+        (other) =>
+          render((functionResource(other).properties['LoggingConfig'] as { LogGroup: unknown }).LogGroup) ===
+          logGroupId,
+      );
+
+      expect(properties['LoggingConfig']).toMatchObject({ LogFormat: 'JSON', ApplicationLogLevel: 'INFO' });
+      expect(resources[logGroupId]?.Properties).toMatchObject({ RetentionInDays: 90 });
+      expect(users).toEqual([name]);
+    });
+
+    it('can be called by the API alone, for its routes alone', () => {
+      const callers = ofType('AWS::Lambda::Permission')
+        .map(([, permission]) => permission.Properties)
+        .filter((permission) => render(permission['FunctionName']) === `${logicalId}.Arn`);
+      const paths = routes.filter((route) => route.function === name).map((route) => `/*/*${route.path}`);
+      const expectedPaths = name === fallbackFunction ? [...paths, '/*/*'] : paths;
+
+      expect(new Set(callers.map((caller) => caller['Principal']))).toEqual(new Set(['apigateway.amazonaws.com']));
+      expect(callers.map((caller) => render(caller['SourceArn']).split(String(apiId))[1]).sort()).toEqual(
+        expectedPaths.sort(),
+      );
+    });
+  });
+
+  it('get the settings of the deployment when there are some', () => {
+    const configured = synthesize({
+      publicUrl: 'https://connect.example.com/',
+      slackBaseUrl: 'https://slack-gov.com',
+      flowTtlSeconds: '120',
+    });
+
+    for (const name of functionNames) {
+      expect(configured.environmentOf(name)).toMatchObject({
+        PUBLIC_URL: 'https://connect.example.com',
+        SLACK_BASE_URL: 'https://slack-gov.com',
+        FLOW_TTL_SECONDS: '120',
+      });
+    }
+  });
+
+  it('hold no secret in their environment', () => {
+    for (const name of functionNames) {
+      for (const [variable, value] of Object.entries(environmentOf(name))) {
+        expect(variable).not.toMatch(/secret|token|password|credential|api_?key|private/i);
+        expect(value).not.toMatch(/xox[a-z]-|-----BEGIN|AKIA|[A-Za-z0-9+/=_-]{40,}/);
+      }
+    }
+  });
+});
+
+describe('the HTTP API', () => {
+  it('binds each route of the table once, to its function, and everything else to the fallback', () => {
+    const bound = ofType('AWS::ApiGatewayV2::Route').map(([, { Properties }]) => {
+      const integration = resources[render(Properties['Target']).replace(/^integrations\//, '')];
+      return [Properties['RouteKey'], render(integration?.Properties['IntegrationUri'])];
+    });
+
+    const expected = [
+      ...routes.map((route) => [`${route.method} ${route.path}`, `${functionResource(route.function).logicalId}.Arn`]),
+      ['$default', `${functionResource(fallbackFunction).logicalId}.Arn`],
+    ];
+    expect(bound.sort()).toEqual(expected.sort());
+    expect(new Set(bound.map(([routeKey]) => routeKey)).size).toBe(bound.length);
+  });
+
+  it('hands events over in payload format 2.0 and keeps its own endpoint open', () => {
+    template.allResourcesProperties('AWS::ApiGatewayV2::Integration', { PayloadFormatVersion: '2.0' });
+    template.hasResourceProperties('AWS::ApiGatewayV2::Api', {
+      ProtocolType: 'HTTP',
+      DisableExecuteApiEndpoint: false,
+    });
+  });
+
+  it('limits the rate of calls on the default stage', () => {
+    template.hasResourceProperties('AWS::ApiGatewayV2::Stage', {
+      StageName: '$default',
+      AutoDeploy: true,
+      DefaultRouteSettings: { ThrottlingRateLimit: 500, ThrottlingBurstLimit: 1000 },
+    });
+  });
+
+  it('logs who called which route and how it went, and nothing that can carry a state, code or identifier', () => {
+    const [[, stage] = []] = ofType('AWS::ApiGatewayV2::Stage');
+    const settings = stage?.Properties['AccessLogSettings'] as { Format: string; DestinationArn: unknown } | undefined;
+    const format = settings?.Format ?? '{}';
+    const variables = Object.values(JSON.parse(format) as Record<string, string>);
+    const logGroup = resources[render(settings?.DestinationArn).replace(/\.Arn$/, '')];
+
+    expect(variables).toEqual(
+      expect.arrayContaining([
+        '$context.routeKey',
+        '$context.status',
+        '$context.requestId',
+        '$context.responseLatency',
+        '$context.integrationErrorMessage',
+      ]),
+    );
+    expect(format).not.toMatch(/path|query|uri|header|cookie|referer|userAgent|authorizer|body|stageVariables/i);
+    expect(logGroup?.Properties).toMatchObject({ RetentionInDays: 90 });
+  });
+});
+
+describe('the outputs', () => {
+  it('name what the admin command needs', () => {
+    expect(outputsOf(synthesized)).toEqual({
+      ApiUrl: `${apiId}.ApiEndpoint`,
+      ApiEndpoint: `${apiId}.ApiEndpoint`,
+      SlackRedirectUrl: `${apiId}.ApiEndpoint/v1/integrations/chat/oauth/callback/slack`,
+      ConnectionsTableName: connectionsId,
+      FlowsTableName: flowsId,
+      VaultKeyArn: `${vaultKeyId}.Arn`,
+    });
+  });
+
+  it('give the URL of the operator where there is one', () => {
+    expect(outputsOf(synthesize({ publicUrl: 'https://connect.example.com' }))).toMatchObject({
+      ApiUrl: 'https://connect.example.com',
+      ApiEndpoint: `${apiId}.ApiEndpoint`,
+      SlackRedirectUrl: 'https://connect.example.com/v1/integrations/chat/oauth/callback/slack',
+    });
+  });
+
+  it('name a redirect URL that is a route of the callback', () => {
+    expect(routes).toContainEqual({
+      method: 'GET',
+      path: '/v1/integrations/chat/oauth/callback/slack',
+      function: 'slack-callback',
+    });
+  });
+});
+
+function keySchema(partitionKey: string, sortKey?: string) {
+  return [
+    { AttributeName: partitionKey, KeyType: 'HASH' },
+    ...(sortKey === undefined ? [] : [{ AttributeName: sortKey, KeyType: 'RANGE' }]),
+  ];
+}
+
+function outputsOf({ stack }: ReturnType<typeof synthesize>) {
+  const outputs = stack.template.Outputs as Record<string, { Value: unknown }>;
+  return Object.fromEntries(Object.entries(outputs).map(([name, output]) => [name, render(output.Value)]));
+}
