@@ -90,6 +90,8 @@ export const identifierSchema = z.string().check(
   z.refine(isPlainText, 'must not contain control characters'),
   // API Gateway decodes a path twice, so a percent sign does not survive in one either.
   z.regex(/^[^/?%]*$/, 'must not contain /, ? or %'),
+  // Clients resolve these away.
+  z.regex(/^(?!\.{1,2}$)/, 'must not be . or ..'),
 );
 
 /** Free text of a caller's, such as a subscriber id. */

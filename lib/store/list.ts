@@ -27,7 +27,7 @@ export async function readList<Schema extends z.ZodMiniType>(
   query: ListQuery,
 ): Promise<ListPage<z.output<Schema>>> {
   const { partitionKey, sortKey } = indexSchema(query.index);
-  const { Items: keys = [], LastEvaluatedKey } = await db.client.send(
+  const { Items = [], LastEvaluatedKey } = await db.client.send(
     new QueryCommand({
       TableName: db.tables.connections,
       IndexName: query.index,
@@ -42,13 +42,15 @@ export async function readList<Schema extends z.ZodMiniType>(
           { ExclusiveStartKey: { pk: '-', sk: '-', [partitionKey]: query.partition, [sortKey]: query.after } }),
     }),
   );
+  // Where a page starts among rows of one position is DynamoDB's own affair; positions are unique, so the row is known.
+  const keys = Items.filter((key) => key[sortKey] !== query.after);
   const rows = await readRows(db, keys);
   return {
     rows: keys.flatMap((key) => {
       const row = rows.get(`${key['pk']} ${key['sk']}`);
       return row?.[partitionKey] === query.partition ? readable(schema, row) : [];
     }),
-    last: keys.at(-1)?.[sortKey] as string | undefined,
+    last: Items.at(-1)?.[sortKey] as string | undefined,
     more: LastEvaluatedKey !== undefined,
   };
 }

@@ -1,0 +1,85 @@
+import { randomObjectId } from '../../lib/crypto.ts';
+import { generateApiKey, hashApiKey, permissions } from '../../lib/environment/api-key.ts';
+import { createEnvironment } from '../../lib/environment/create-environment.ts';
+import { createIntegration } from '../../lib/integration/create-integration.ts';
+import type { Database } from '../../lib/store/database.ts';
+import { dynamoApiKeyStore, dynamoEnvironmentStore } from '../../lib/store/environment-store.ts';
+import { dynamoIntegrationStore } from '../../lib/store/integration-store.ts';
+import { environmentVault } from '../../lib/vault/environment-vault.ts';
+import type { KeyWrapper } from '../../lib/vault/key-wrapper.ts';
+import type { DataFolder } from './data-folder.ts';
+
+/** The Slack app that the pretend Slack knows. Its secret opens nothing but the stand-in. */
+export const pretendSlackApp = {
+  clientId: '1000000000.2000000000',
+  clientSecret: 'pretend-client-secret',
+  appId: 'A0PRETEND01',
+};
+
+export interface LocalEnvironmentParts {
+  readonly db: Database;
+  readonly keyWrapper: KeyWrapper;
+  readonly folder: DataFolder;
+  /** From the caller's shell; the one made before is replaced by it. */
+  readonly apiKey: string | undefined;
+  readonly signingSecret: string | undefined;
+  /** Whether to offer an integration with the pretend Slack's app. */
+  readonly withPretendApps: boolean;
+}
+
+/** Makes the environment of a local run, its API key and its integrations, unless they are there. */
+export async function ensureLocalEnvironment(parts: LocalEnvironmentParts): Promise<{
+  environmentId: string;
+  apiKey: string;
+}> {
+  const { db, keyWrapper, folder } = parts;
+  const environmentId = await folder.readOrCreate('environment-id', randomObjectId);
+  const environments = dynamoEnvironmentStore(db);
+  if (!(await environments.get(environmentId))) {
+    const signing = parts.signingSecret === undefined ? {} : { signingSecret: parts.signingSecret };
+    await createEnvironment({ environments, keyWrapper, now: Date.now }, { name: 'local', environmentId, ...signing });
+  }
+  const apiKey = await ensureApiKey(parts, environmentId);
+  if (parts.withPretendApps) await ensurePretendSlack(parts, environmentId);
+  return { environmentId, apiKey };
+}
+
+const localKeyName = 'local';
+
+/** One key at a time: whoever could use the one before cannot any more. */
+async function ensureApiKey({ db, folder, apiKey }: LocalEnvironmentParts, environmentId: string): Promise<string> {
+  const keys = dynamoApiKeyStore(db);
+  if (apiKey !== undefined) await folder.write('api-key', apiKey);
+  const secret = apiKey ?? (await folder.readOrCreate('api-key', () => generateApiKey().secret));
+  const keyHash = hashApiKey(secret);
+  const now = new Date().toISOString();
+  for (const key of await keys.list(environmentId)) {
+    const replaced = key.name === localKeyName && key.keyHash !== keyHash && key.revokedAt === undefined;
+    if (replaced) await keys.revoke(key.keyHash, now);
+  }
+  const existing = await keys.find(keyHash);
+  if (existing?.environmentId === environmentId && existing.revokedAt === undefined) return secret;
+  await keys.put({
+    keyId: generateApiKey().keyId,
+    environmentId,
+    keyHash,
+    name: localKeyName,
+    permissions: [...permissions],
+    createdAt: now,
+  });
+  return secret;
+}
+
+async function ensurePretendSlack({ db, keyWrapper }: LocalEnvironmentParts, environmentId: string): Promise<void> {
+  const integrations = dynamoIntegrationStore(db);
+  if (await integrations.find(environmentId, 'slack')) return;
+  const vault = environmentVault({ db, keyWrapper, now: Date.now });
+  await createIntegration({ integrations, vault, now: Date.now }, environmentId, {
+    providerId: 'slack',
+    identifier: 'slack',
+    name: 'Slack',
+    active: true,
+    credentials: { clientId: pretendSlackApp.clientId, secretKey: pretendSlackApp.clientSecret },
+    configurations: { productName: 'Local Product' },
+  });
+}

@@ -1,0 +1,174 @@
+import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import { ScanCommand } from '@aws-sdk/lib-dynamodb';
+import * as channelConnections from '../../functions/channel-connections.ts';
+import * as channelEndpoints from '../../functions/channel-endpoints.ts';
+import * as generateOauthUrl from '../../functions/generate-oauth-url.ts';
+import * as integrations from '../../functions/integrations.ts';
+import * as meta from '../../functions/meta.ts';
+import * as slackCallback from '../../functions/slack-callback.ts';
+import { slackRedirectUri } from '../../lib/flow/issue-flow.ts';
+import { composeSlackCallback } from '../../lib/flow/slack-callback-deps.ts';
+import type { Log } from '../../lib/log.ts';
+import { documentClient } from '../../lib/store/aws-database.ts';
+import type { Database } from '../../lib/store/database.ts';
+import type { KeyWrapper } from '../../lib/vault/key-wrapper.ts';
+import { type FunctionName, fallbackFunction, routes } from '../routes.ts';
+import { type Handlers, startApiServer } from './api-server.ts';
+import { createTables } from './create-tables.ts';
+import { openDataFolder } from './data-folder.ts';
+import { localClientConfig, startEmbeddedDynamoDb } from './embedded-dynamodb.ts';
+import { createFileKeyWrapper, generateWrappingKey } from './file-key-wrapper.ts';
+import type { LocalConfig } from './local-config.ts';
+import { ensureLocalEnvironment, pretendSlackApp } from './local-environment.ts';
+import { createPlayground } from './playground/playground.ts';
+import { startPretendSlack } from './pretend-slack/server.ts';
+
+export interface LocalService {
+  readonly url: string;
+  readonly apiKey: string;
+  readonly environmentId: string;
+  readonly slackBaseUrl: string;
+  /** The stand-in that this service started, unless it was told to use another or the real one. */
+  readonly pretendSlackUrl: string | undefined;
+  readonly dynamodbEndpoint: string;
+  close(): Promise<void>;
+}
+
+/** Names of the tables on this machine. */
+export const localTables = { connections: 'chat-connect-connections', flows: 'chat-connect-flows' } as const;
+
+/** Runs the whole service on this machine: the deployed handlers over an embedded DynamoDB and a pretend Slack. */
+export async function startLocalService(config: LocalConfig, log: Log): Promise<LocalService> {
+  const closers: (() => Promise<void>)[] = [];
+  const close = async () => {
+    for (const closer of closers.reverse()) await closer();
+  };
+  try {
+    const folder = await openDataFolder(config.CHAT_CONNECT_DATA_DIR);
+    closers.push(() => folder.close());
+    const dynamodbEndpoint = config.DYNAMODB_ENDPOINT ?? (await embedded(folder.databasePath, closers));
+    const client = new DynamoDBClient(localClientConfig(dynamodbEndpoint));
+    closers.push(async () => client.destroy());
+    await createTables(client, localTables);
+    const db: Database = { client: documentClient(client), tables: localTables };
+    const keyWrapper = createFileKeyWrapper(await folder.readOrCreate('wrapping-key', generateWrappingKey));
+    const pretendSlack = await pretend(config, closers);
+    const slackBaseUrl = pretendSlack?.url ?? config.SLACK_BASE_URL ?? 'https://slack.com';
+    const { environmentId, apiKey } = await ensureLocalEnvironment({
+      db,
+      keyWrapper,
+      folder,
+      apiKey: config.CHAT_CONNECT_API_KEY,
+      signingSecret: config.CHAT_CONNECT_SIGNING_SECRET,
+      withPretendApps: !config.real,
+    });
+    let playground: ReturnType<typeof createPlayground> | undefined;
+    const server = await startApiServer({
+      port: config.PORT,
+      routes,
+      fallbackFunction,
+      ...(config.PUBLIC_URL === undefined ? {} : { publicUrl: config.PUBLIC_URL }),
+      handlers: (url) => {
+        const publicUrl = config.PUBLIC_URL ?? url;
+        pretendSlack?.registerApp({ ...pretendSlackApp, redirectUris: [slackRedirectUri(publicUrl)] });
+        return composeHandlers({
+          db,
+          keyWrapper,
+          slackBaseUrl,
+          publicUrl,
+          flowTtlSeconds: config.FLOW_TTL_SECONDS,
+          log,
+        });
+      },
+      extra: (request, response) => playground?.(request, response) ?? false,
+      log: ({ requestId, functionName, routeKey, status, durationMilliseconds, error }) => {
+        const line = { status, milliseconds: Math.round(durationMilliseconds), function: functionName, requestId };
+        if (error === undefined) log.info(routeKey, line);
+        else log.error(routeKey, { ...line, error: error instanceof Error ? error.message : 'unknown' });
+      },
+    });
+    closers.push(() => server.close());
+    playground = createPlayground({
+      publicUrl: config.PUBLIC_URL ?? server.url,
+      apiKey,
+      ...(pretendSlack && { pretendSlackUrl: pretendSlack.url }),
+      callApi: apiCaller(server.url, apiKey),
+      dumpRows: () => dumpRows(db),
+    });
+    await folder.advertise({ dynamodbEndpoint, apiUrl: server.url });
+    return {
+      url: server.url,
+      apiKey,
+      environmentId,
+      slackBaseUrl,
+      pretendSlackUrl: pretendSlack?.url,
+      dynamodbEndpoint,
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+interface HandlerParts {
+  readonly db: Database;
+  readonly keyWrapper: KeyWrapper;
+  readonly slackBaseUrl: string;
+  readonly publicUrl: string;
+  readonly flowTtlSeconds: number;
+  readonly log: Log;
+  /** Epoch milliseconds; the machine's clock unless a test moves it. */
+  readonly now?: () => number;
+}
+
+/** Every function, put together from the same parts; a test may give each its own way to the tables. */
+export function composeHandlers(
+  parts: HandlerParts,
+  databaseOf: (name: FunctionName) => Database = () => parts.db,
+): Handlers {
+  const of = (name: FunctionName) => ({ ...parts, db: databaseOf(name) });
+  return {
+    'generate-oauth-url': generateOauthUrl.createHandler(generateOauthUrl.compose(of('generate-oauth-url'))),
+    'slack-callback': slackCallback.createHandler(composeSlackCallback(of('slack-callback'))),
+    integrations: integrations.createHandler(integrations.compose(of('integrations'))),
+    'channel-connections': channelConnections.createHandler(channelConnections.compose(of('channel-connections'))),
+    'channel-endpoints': channelEndpoints.createHandler(channelEndpoints.compose(of('channel-endpoints'))),
+    meta: meta.createHandler(parts),
+  };
+}
+
+async function embedded(path: string | undefined, closers: (() => Promise<void>)[]): Promise<string> {
+  const dynamodb = await startEmbeddedDynamoDb(path === undefined ? {} : { path });
+  closers.push(() => dynamodb.close());
+  return dynamodb.endpoint;
+}
+
+async function pretend(config: LocalConfig, closers: (() => Promise<void>)[]) {
+  if (config.real || config.SLACK_BASE_URL !== undefined) return undefined;
+  const slack = await startPretendSlack({ anyClient: true });
+  closers.push(() => slack.close());
+  return slack;
+}
+
+function apiCaller(url: string, apiKey: string) {
+  return async (method: string, path: string, body?: unknown) => {
+    const response = await fetch(`${url}${path}`, {
+      method,
+      headers: {
+        authorization: `ApiKey ${apiKey}`,
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+    return { status: response.status, body: (await response.json()) as unknown };
+  };
+}
+
+async function dumpRows(db: Database) {
+  const tables = Object.values(db.tables).map(async (table) => {
+    const { Items = [] } = await db.client.send(new ScanCommand({ TableName: table }));
+    return { table, rows: Items };
+  });
+  return Promise.all(tables);
+}

@@ -1,0 +1,86 @@
+import * as z from 'zod/mini';
+import { type Html, html } from '../pretend-slack/html.ts';
+
+const nullableText = z.nullish(z.string());
+
+export const integrationRow = z.object({
+  identifier: z.string(),
+  name: z.string(),
+  configurations: z.optional(z.object({ scopes: z.optional(z.array(z.string())) })),
+});
+
+const whom = { subscriberId: nullableText, contextKeys: z.optional(z.array(z.string())) } as const;
+
+export const connectionRow = z.object({
+  ...whom,
+  identifier: z.string(),
+  workspace: z.object({ id: z.string(), name: nullableText }),
+  status: z.optional(z.string()),
+  scopes: z.optional(z.array(z.string())),
+  createdAt: z.string(),
+});
+
+export const endpointRow = z.object({
+  ...whom,
+  identifier: z.string(),
+  type: z.string(),
+  endpoint: z.record(z.string(), z.unknown()),
+  connectionIdentifier: nullableText,
+});
+
+export type Integration = z.infer<typeof integrationRow>;
+export type Connection = z.infer<typeof connectionRow>;
+type Endpoint = z.infer<typeof endpointRow>;
+
+export function connectionsTable(connections: readonly Connection[]): Html {
+  return table(
+    'None yet. Send the form "Connect a Slack workspace" and press Allow at Slack.',
+    ['Identifier', 'Workspace', 'For', 'Status', 'Scopes', 'Created'],
+    connections.map(({ identifier, workspace, status, scopes, createdAt, ...subject }) => [
+      code(identifier),
+      html`${workspace.name ?? workspace.id}${workspace.name != null && html` <span class="soft">${workspace.id}</span>`}`,
+      whomFor(subject),
+      html`${status}`,
+      html`<span class="soft">${scopes?.join(', ') || '–'}</span>`,
+      html`<time datetime="${createdAt}">${createdAt.slice(0, 16).replace('T', ' ')} UTC</time>`,
+    ]),
+  );
+}
+
+export function endpointsTable(endpoints: readonly Endpoint[]): Html {
+  return table(
+    'None yet. Send the form "Link a person", or connect with one of its two boxes ticked.',
+    ['Identifier', 'Type', 'Target', 'Subscriber', 'Connection'],
+    endpoints.map(({ identifier, type, endpoint, connectionIdentifier, ...subject }) => [
+      code(identifier),
+      html`${type}`,
+      html`${targetOf(endpoint)}`,
+      whomFor(subject),
+      connectionIdentifier == null ? html`–` : code(connectionIdentifier),
+    ]),
+  );
+}
+
+function whomFor({ subscriberId, contextKeys = [] }: Pick<Connection, 'subscriberId' | 'contextKeys'>): Html {
+  return html`${subscriberId ?? 'shared'}${contextKeys.length > 0 && html` <span class="soft">${contextKeys.join(', ')}</span>`}`;
+}
+
+/** Whoever knows a webhook's URL can post with it, so of that one only the origin is shown. */
+function targetOf(endpoint: Record<string, unknown>): string {
+  const shown = (name: string, value: unknown) => (name === 'url' ? URL.parse(String(value))?.origin : value);
+  return Object.entries(endpoint)
+    .map(([name, value]) => `${name} ${shown(name, value)}`)
+    .join(', ');
+}
+
+function code(identifier: string): Html {
+  return html`<code class="id" title="${identifier}">${identifier}</code>`;
+}
+
+function table(empty: string, columns: readonly string[], rows: readonly (readonly Html[])[]): Html {
+  if (rows.length === 0) return html`<p class="soft">${empty}</p>`;
+  return html`<table>
+<thead><tr>${columns.map((column) => html`<th scope="col">${column}</th>`)}</tr></thead>
+<tbody>${rows.map((cells) => html`<tr>${cells.map((cell, index) => html`<td data-label="${columns[index]}"><span>${cell}</span></td>`)}</tr>`)}</tbody>
+</table>`;
+}

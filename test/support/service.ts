@@ -1,0 +1,209 @@
+import { type ApiServer, startApiServer } from '../../infra/local/api-server.ts';
+import { createFileKeyWrapper, generateWrappingKey } from '../../infra/local/file-key-wrapper.ts';
+import { composeHandlers } from '../../infra/local/local-service.ts';
+import type { PretendSlackApp } from '../../infra/local/pretend-slack/apps.ts';
+import { startPretendSlack } from '../../infra/local/pretend-slack/server.ts';
+import { fallbackFunction, routes } from '../../infra/routes.ts';
+import { generateApiKey, hashApiKey, type Permission, permissions } from '../../lib/environment/api-key.ts';
+import { createEnvironment } from '../../lib/environment/create-environment.ts';
+import { slackRedirectUri } from '../../lib/flow/issue-flow.ts';
+import type { Configurations, Credentials } from '../../lib/integration/integration.ts';
+import type { Log } from '../../lib/log.ts';
+import { dynamoApiKeyStore, dynamoEnvironmentStore } from '../../lib/store/environment-store.ts';
+import type { KeyWrapper } from '../../lib/vault/key-wrapper.ts';
+import { asDeployed } from './as-deployed.ts';
+import { testDatabase } from './embedded-store.ts';
+
+export interface LogLine {
+  readonly level: 'info' | 'warn' | 'error';
+  readonly message: string;
+  readonly fields: Record<string, unknown>;
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly text: string;
+  /** The parsed body of a JSON answer; tests say what they expect of it. */
+  // biome-ignore lint/suspicious/noExplicitAny: asserting is the tests' way of checking the shape
+  readonly json: any;
+}
+
+/** An environment with a key of every permission and one Slack integration called `slack`. */
+export interface TestEnvironment {
+  readonly environmentId: string;
+  readonly apiKey: string;
+  readonly slackApp: PretendSlackApp;
+}
+
+export type TestService = Awaited<ReturnType<typeof startTestService>>;
+
+let apps = 0;
+
+/** The real handlers behind a real HTTP server, over an embedded DynamoDB and a pretend Slack; one clock for all. */
+export async function startTestService(
+  options: { flowTtlSeconds?: number; keyWrapper?: KeyWrapper; slackBaseUrl?: string } = {},
+) {
+  const db = await testDatabase();
+  const slack = await startPretendSlack({});
+  const keyWrapper = options.keyWrapper ?? createFileKeyWrapper(generateWrappingKey());
+  const lines: LogLine[] = [];
+  const log = recordingLog(lines);
+  let skew = 0;
+  const now = () => Date.now() + skew;
+  const server: ApiServer = await startApiServer({
+    port: 0,
+    routes,
+    fallbackFunction,
+    handlers: (url) =>
+      composeHandlers(
+        {
+          db,
+          keyWrapper,
+          slackBaseUrl: options.slackBaseUrl ?? slack.url,
+          publicUrl: url,
+          flowTtlSeconds: options.flowTtlSeconds ?? 300,
+          log,
+          now,
+        },
+        (name) => asDeployed(db, name),
+      ),
+  });
+
+  async function request(method: string, path: string, init: RequestInit = {}): Promise<Answer> {
+    const response = await fetch(path.startsWith('http') ? path : `${server.url}${path}`, {
+      method,
+      redirect: 'manual',
+      ...init,
+    });
+    const text = await response.text();
+    const isJson = response.headers.get('content-type')?.startsWith('application/json') ?? false;
+    return { status: response.status, headers: response.headers, text, json: isJson ? JSON.parse(text) : undefined };
+  }
+
+  const api = (apiKey: string | undefined, method: string, path: string, body?: unknown) =>
+    request(method, path, {
+      headers: {
+        ...(apiKey === undefined ? {} : { authorization: `ApiKey ${apiKey}` }),
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+
+  async function createApiKey(environmentId: string, granted: readonly Permission[] = permissions) {
+    const { keyId, secret } = generateApiKey();
+    await dynamoApiKeyStore(db).put({
+      keyId,
+      environmentId,
+      keyHash: hashApiKey(secret),
+      name: 'test',
+      permissions: [...granted],
+      createdAt: new Date().toISOString(),
+    });
+    return secret;
+  }
+
+  async function createTestEnvironment(
+    integration: {
+      credentials?: Partial<Credentials>;
+      configurations?: Configurations;
+      app?: Partial<PretendSlackApp>;
+    } = {},
+  ): Promise<TestEnvironment> {
+    const { environmentId } = await createEnvironment(
+      { environments: dynamoEnvironmentStore(db), keyWrapper, now },
+      { name: 'test' },
+    );
+    const apiKey = await createApiKey(environmentId);
+    apps += 1;
+    const slackApp: PretendSlackApp = {
+      clientId: `${apps}000.${apps}000`,
+      clientSecret: `canary-client-secret-${apps}`,
+      appId: `A0TEST${apps}`,
+      redirectUris: [slackRedirectUri(server.url)],
+      ...integration.app,
+    };
+    slack.registerApp(slackApp);
+    const created = await api(apiKey, 'POST', '/v1/integrations', {
+      providerId: 'slack',
+      channel: 'chat',
+      identifier: 'slack',
+      name: 'Slack',
+      credentials: { clientId: slackApp.clientId, secretKey: slackApp.clientSecret, ...integration.credentials },
+      ...(integration.configurations && { configurations: integration.configurations }),
+    });
+    if (created.status !== 201) throw new Error(`integration not created: ${created.text}`);
+    return { environmentId, apiKey, slackApp };
+  }
+
+  /** Asks for a connect URL. */
+  async function connectUrl(environment: TestEnvironment, body: Record<string, unknown> = {}): Promise<string> {
+    const answer = await api(environment.apiKey, 'POST', '/v1/integrations/channel-connections/oauth', {
+      integrationIdentifier: 'slack',
+      subscriberId: 'subscriber-1',
+      ...body,
+    });
+    if (answer.status !== 201) throw new Error(`no URL: ${answer.text}`);
+    return answer.json.data.url;
+  }
+
+  /** Asks for a link_user URL. */
+  async function linkUrl(environment: TestEnvironment, body: Record<string, unknown> = {}): Promise<string> {
+    const answer = await api(environment.apiKey, 'POST', '/v1/integrations/channel-endpoints/oauth', {
+      integrationIdentifier: 'slack',
+      subscriberId: 'subscriber-1',
+      ...body,
+    });
+    if (answer.status !== 201) throw new Error(`no URL: ${answer.text}`);
+    return answer.json.data.url;
+  }
+
+  return {
+    db,
+    slack,
+    keyWrapper,
+    url: server.url,
+    lines,
+    log,
+    now,
+    /** Moves the service's clock. */
+    advance(milliseconds: number) {
+      skew += milliseconds;
+    },
+    request,
+    api,
+    createApiKey,
+    createTestEnvironment,
+    connectUrl,
+    linkUrl,
+    /** What a person does who opens a URL of ours and presses Allow or Cancel; gives the address of our callback. */
+    approve: slack.approve,
+    /** The same, and the browser follows to our callback. */
+    async connect(environment: TestEnvironment, body: Record<string, unknown> = {}, choice = {}): Promise<Answer> {
+      return request('GET', await slack.approve(await connectUrl(environment, body), choice));
+    },
+    async link(environment: TestEnvironment, body: Record<string, unknown> = {}, choice = {}): Promise<Answer> {
+      return request('GET', await slack.approve(await linkUrl(environment, body), choice));
+    },
+    async connections(environment: TestEnvironment, query = ''): Promise<Answer['json'][]> {
+      return (await api(environment.apiKey, 'GET', `/v1/channel-connections?limit=100${query}`)).json.data;
+    },
+    async endpoints(environment: TestEnvironment, query = ''): Promise<Answer['json'][]> {
+      return (await api(environment.apiKey, 'GET', `/v1/channel-endpoints?limit=100${query}`)).json.data;
+    },
+    async close() {
+      await server.close();
+      await slack.close();
+      await db.close();
+    },
+  };
+}
+
+function recordingLog(lines: LogLine[]): Log {
+  const record =
+    (level: LogLine['level']) =>
+    (message: string, fields: Record<string, unknown> = {}) => {
+      lines.push({ level, message, fields });
+    };
+  return { info: record('info'), warn: record('warn'), error: record('error') };
+}
