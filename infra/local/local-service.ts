@@ -1,5 +1,5 @@
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
-import { ScanCommand } from '@aws-sdk/lib-dynamodb';
+import { paginateScan } from '@aws-sdk/lib-dynamodb';
 import * as channelConnections from '../../functions/channel-connections.ts';
 import * as channelEndpoints from '../../functions/channel-endpoints.ts';
 import * as generateOauthUrl from '../../functions/generate-oauth-url.ts';
@@ -167,8 +167,10 @@ function apiCaller(url: string, apiKey: string) {
 
 async function dumpRows(db: Database) {
   const tables = Object.values(db.tables).map(async (table) => {
-    const { Items = [] } = await db.client.send(new ScanCommand({ TableName: table }));
-    return { table, rows: Items };
+    const rows: Record<string, unknown>[] = [];
+    for await (const page of paginateScan({ client: db.client }, { TableName: table }))
+      rows.push(...(page.Items ?? []));
+    return { table, rows };
   });
   return Promise.all(tables);
 }

@@ -104,12 +104,9 @@ function integrationField(values: FormValues, integrations: readonly Integration
   const identifiers = integrations.map(({ identifier }) => identifier);
   const first = identifiers.includes('slack') ? 'slack' : (identifiers[0] ?? 'slack');
   const { integration = first } = values;
-  const known = identifiers.includes(integration);
-  const choices = known ? integrations : [{ identifier: integration, name: integration }, ...integrations];
+  const choices = new Set([...identifiers, integration]);
   return html`<label>Integration
-<select name="integration">${choices.map(({ identifier, name }) =>
-    option(identifier, name === identifier ? name : `${name} (${identifier})`, identifier === integration),
-  )}</select></label>`;
+<select name="integration">${[...choices].map((choice) => option(choice, choice, choice === integration))}</select></label>`;
 }
 
 function contextFields(values: FormValues): Html {

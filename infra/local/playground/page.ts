@@ -16,6 +16,7 @@ p { margin: 0 0 .75rem } a { color: var(--accent) }
 section { min-width: 0; overflow-x: auto; padding: 1.25rem; background: var(--paper); border: 1px solid var(--line); border-radius: .5rem } section > :last-child { margin-bottom: 0 } section.bad { border-left: 4px solid var(--bad) }
 .forms { display: grid; gap: 1rem; align-items: start } form { display: grid; gap: .875rem } form details > :not(summary) { margin-top: .875rem }
 label { display: grid; gap: .25rem; font-weight: 600; font-size: .875rem }
+::placeholder { color: var(--soft); opacity: 1 } details pre { margin-top: .5rem }
 label.check { grid-template-columns: auto 1fr; gap: .625rem; align-items: start; font-weight: 400; font-size: 1rem } label.check input { width: 1.125rem; height: 1.125rem; margin: .2rem 0 0; accent-color: var(--accent) }
 .pair { display: grid; grid-template-columns: 1fr 1fr; gap: .875rem }
 input:not([type=checkbox]), select { width: 100%; min-height: 2.75rem; padding: .5rem .75rem; font: inherit; font-size: 1rem; font-weight: 400; color: inherit; background: var(--paper); border: 1px solid var(--field); border-radius: .375rem }

@@ -5,7 +5,6 @@ const nullableText = z.nullish(z.string());
 
 export const integrationRow = z.object({
   identifier: z.string(),
-  name: z.string(),
   configurations: z.optional(z.object({ scopes: z.optional(z.array(z.string())) })),
 });
 

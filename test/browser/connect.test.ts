@@ -1,0 +1,95 @@
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { type LocalService, startLocalService } from '../../infra/local/local-service.ts';
+import { phone, startBrowser } from '../support/browser.ts';
+
+const silent = { info: () => {}, warn: () => {}, error: () => {} };
+
+let service: LocalService;
+let browser: Browser;
+let page: Page;
+let complaints: string[];
+
+beforeAll(async () => {
+  service = await startLocalService(
+    { PORT: 0, CHAT_CONNECT_DATA_DIR: ':memory:', FLOW_TTL_SECONDS: 300, real: false },
+    silent,
+  );
+  browser = await startBrowser();
+});
+
+afterAll(async () => {
+  await browser.close();
+  await service.close();
+});
+
+beforeEach(async () => {
+  const context = await browser.newContext({ viewport: phone, javaScriptEnabled: false });
+  page = await context.newPage();
+  complaints = [];
+  // A blocked style or frame is an error of ours, whatever the page looks like without it.
+  page.on('console', (message) => message.type() === 'error' && complaints.push(message.text()));
+  page.on('pageerror', (error) => complaints.push(error.message));
+});
+
+afterEach(() => page.context().close());
+
+async function startConnect(): Promise<void> {
+  const response = await fetch(`${service.url}/v1/integrations/channel-connections/oauth`, {
+    method: 'POST',
+    headers: { authorization: `ApiKey ${service.apiKey}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ integrationIdentifier: 'slack', subscriberId: 'user-1' }),
+  });
+  await page.goto(((await response.json()) as { data: { url: string } }).data.url);
+}
+
+/** True when nothing of the page lies beyond the right edge of the phone. */
+async function fitsThePhone(): Promise<boolean> {
+  const box = await page.locator('main').boundingBox();
+  return box !== null && box.x >= 0 && box.x + box.width <= phone.width;
+}
+
+describe('a person on a phone, without scripts', () => {
+  it('presses Allow and reads what was connected', async () => {
+    await startConnect();
+
+    await page.getByRole('button', { name: 'Allow' }).click();
+
+    expect(await page.getByRole('heading').textContent()).toBe('Acme is connected');
+    expect(await page.getByText('user-1').isVisible()).toBe(true);
+    expect(await page.evaluate('getComputedStyle(document.querySelector("main")).borderTopWidth')).toBe('4px');
+    expect(await fitsThePhone()).toBe(true);
+    expect(complaints).toEqual([]);
+  });
+
+  it('reloads the outcome and sees it again', async () => {
+    await startConnect();
+    await page.getByRole('button', { name: 'Allow' }).click();
+
+    await page.reload();
+
+    expect(await page.getByRole('heading').textContent()).toBe('Acme is connected');
+  });
+
+  it('presses Cancel and is told that nothing was changed', async () => {
+    await startConnect();
+
+    await page.getByRole('button', { name: 'Cancel' }).click();
+
+    expect(await page.getByRole('heading').textContent()).toBe('Cancelled');
+    expect(await fitsThePhone()).toBe(true);
+  });
+
+  it('goes through the playground, and finds the connection there', async () => {
+    await page.goto(service.url);
+    await page
+      .getByRole('button', { name: /connect/i })
+      .first()
+      .click();
+    await page.getByRole('button', { name: 'Allow' }).click();
+    await page.goto(service.url);
+
+    expect(await page.getByText('Acme').first().isVisible()).toBe(true);
+    expect(complaints).toEqual([]);
+  });
+});
