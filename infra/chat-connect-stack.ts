@@ -1,6 +1,7 @@
 import { CfnOutput, Stack } from 'aws-cdk-lib';
 import type { Function as LambdaFunction } from 'aws-cdk-lib/aws-lambda';
 import type { Construct } from 'constructs';
+import { slackRedirectUri } from '../lib/providers/slack/authorization-url.ts';
 import { ApiFunction, type Variables } from './api-function.ts';
 import { functionNames } from './functions.ts';
 import { ChatConnectApi } from './http-api.ts';
@@ -34,7 +35,7 @@ export class ChatConnectStack extends Stack {
       ApiUrl: publicUrl,
       // Differs from ApiUrl when there is a domain of the operator's, which is then mapped to this.
       ApiEndpoint: api.endpoint,
-      SlackRedirectUrl: `${publicUrl}/v1/integrations/chat/oauth/callback/slack`,
+      SlackRedirectUrl: slackRedirectUri(publicUrl),
       ConnectionsTableName: tables.connections.tableName,
       FlowsTableName: tables.flows.tableName,
       VaultKeyArn: vaultKey.key.keyArn,

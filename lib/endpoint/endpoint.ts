@@ -2,7 +2,7 @@ import * as z from 'zod/mini';
 import { hashOf } from '../crypto.ts';
 
 /** Where a message goes, by type. A webhook's URL is a secret and stands sealed in the row. */
-export const endpointTargetSchema = z.discriminatedUnion('type', [
+const endpointTargetSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('slack_user'), userId: z.string() }),
   z.object({ type: z.literal('webhook'), sealedUrl: z.string(), channel: z.optional(z.string()) }),
 ]);

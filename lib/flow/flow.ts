@@ -18,7 +18,7 @@ export type ConnectionMode = (typeof connectionModes)[number];
  * `ISSUED` → `REDEEMING` (one hit won, and may call the provider once) → `EXCHANGED` (the provider's answer is sealed
  * in the row) → `COMPLETED`; or `FAILED` from any of the first three.
  */
-export const flowStatuses = ['ISSUED', 'REDEEMING', 'EXCHANGED', 'COMPLETED', 'FAILED'] as const;
+const flowStatuses = ['ISSUED', 'REDEEMING', 'EXCHANGED', 'COMPLETED', 'FAILED'] as const;
 
 const outcomeSchema = z.object({
   /** None for a link that goes without a connection, and for a webhook alone. */

@@ -2,7 +2,12 @@ import { derivedIdentifier, subjectKeyIn, subjectKeyOf } from '../connection/con
 import { type Context, contextKeysOf, parseContext, verifyContextHash } from '../context/context.ts';
 import { ChatConnectError } from '../errors.ts';
 import { type Binding, bindingOf, type Integration, isAtLeastAsStrict } from '../integration/integration.ts';
-import { defaultBotScopes, defaultUserScopes, slackAuthorizationUrl } from '../providers/slack/authorization-url.ts';
+import {
+  defaultBotScopes,
+  defaultUserScopes,
+  slackAuthorizationUrl,
+  slackRedirectUri,
+} from '../providers/slack/authorization-url.ts';
 import type { FlowStore } from '../store/flow-store.ts';
 import type { ConnectionMode, Flow } from './flow.ts';
 import { formatHandle, hashSecret, newHandle } from './handle.ts';
@@ -108,11 +113,6 @@ export async function issueFlow(
     scopes: request.mode === 'connect' ? { bot: scopes } : { user: userScopes },
   });
   return { url, expiresAt: new Date(usableUntil).toISOString() };
-}
-
-/** What has to be registered at Slack. Made from configuration, never from a request's host. */
-export function slackRedirectUri(publicUrl: string): string {
-  return `${publicUrl}/v1/integrations/chat/oauth/callback/slack`;
 }
 
 function requireSubject(request: OauthUrlRequest, context: Context | undefined): void {

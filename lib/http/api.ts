@@ -20,7 +20,7 @@ export interface ApiCall {
   readonly log: Log;
 }
 
-export interface ApiAnswer {
+interface ApiAnswer {
   readonly statusCode: number;
   readonly body: unknown;
 }

@@ -13,7 +13,7 @@ const scopes = z.array(scopeSchema).check(z.maxLength(100));
 const text = z.string().check(z.minLength(1), z.maxLength(1024));
 
 /** Where a browser may be sent when a flow is over: https, or http on loopback, no user info, no fragment. */
-export const returnUrlSchema = z.string().check(
+const returnUrlSchema = z.string().check(
   z.maxLength(2048),
   z.refine((value) => {
     if (!URL.canParse(value) || /[\s\\]/.test(value)) return false;

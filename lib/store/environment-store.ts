@@ -1,4 +1,5 @@
 import { PutCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
+import type * as z from 'zod/mini';
 import { type ApiKey, apiKeySchema } from '../environment/api-key.ts';
 import { type Environment, environmentSchema } from '../environment/environment.ts';
 import { type Database, getRow, ifConditionHolds, schemaVersion, updateOf } from './database.ts';
@@ -29,10 +30,7 @@ export function dynamoEnvironmentStore(db: Database): EnvironmentStore {
         }),
       );
     },
-    async list() {
-      const query = { index: 'byEnvironment', partition: listOf.environments, direction: 'ASC', limit: 1_000 } as const;
-      return (await readList(db, environmentSchema, query)).rows;
-    },
+    list: () => readWholeList(db, environmentSchema, listOf.environments),
   };
 }
 
@@ -61,11 +59,7 @@ export function dynamoApiKeyStore(db: Database): ApiKeyStore {
         }),
       );
     },
-    async list(environmentId) {
-      const partition = listOf.inEnvironment('KEY', environmentId);
-      const query = { index: 'byEnvironment', partition, direction: 'ASC', limit: 1_000 } as const;
-      return (await readList(db, apiKeySchema, query)).rows;
-    },
+    list: (environmentId) => readWholeList(db, apiKeySchema, listOf.inEnvironment('KEY', environmentId)),
     async revoke(keyHash, revokedAt) {
       const written = await ifConditionHolds(
         db.client.send(
@@ -79,4 +73,21 @@ export function dynamoApiKeyStore(db: Database): ApiKeyStore {
       return written !== undefined;
     },
   };
+}
+
+/** All pages, oldest first: whoever revokes a key has to find it, however many there are. */
+async function readWholeList<Schema extends z.ZodMiniType>(
+  db: Database,
+  schema: Schema,
+  partition: string,
+): Promise<z.output<Schema>[]> {
+  const rows: z.output<Schema>[] = [];
+  const query = { index: 'byEnvironment', partition, direction: 'ASC', limit: 1_000 } as const;
+  let page = await readList(db, schema, query);
+  rows.push(...page.rows);
+  while (page.more && page.last !== undefined) {
+    page = await readList(db, schema, { ...query, after: page.last });
+    rows.push(...page.rows);
+  }
+  return rows;
 }

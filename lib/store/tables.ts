@@ -4,7 +4,7 @@ export interface TableNames {
   readonly flows: string;
 }
 
-export interface IndexSchema {
+interface IndexSchema {
   readonly name: string;
   readonly partitionKey: string;
   readonly sortKey: string;

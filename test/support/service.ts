@@ -6,15 +6,15 @@ import { startPretendSlack } from '../../infra/local/pretend-slack/server.ts';
 import { fallbackFunction, routes } from '../../infra/routes.ts';
 import { generateApiKey, hashApiKey, type Permission, permissions } from '../../lib/environment/api-key.ts';
 import { createEnvironment } from '../../lib/environment/create-environment.ts';
-import { slackRedirectUri } from '../../lib/flow/issue-flow.ts';
 import type { Configurations, Credentials } from '../../lib/integration/integration.ts';
 import type { Log } from '../../lib/log.ts';
+import { slackRedirectUri } from '../../lib/providers/slack/authorization-url.ts';
 import { dynamoApiKeyStore, dynamoEnvironmentStore } from '../../lib/store/environment-store.ts';
 import type { KeyWrapper } from '../../lib/vault/key-wrapper.ts';
 import { asDeployed } from './as-deployed.ts';
 import { testDatabase } from './embedded-store.ts';
 
-export interface LogLine {
+interface LogLine {
   readonly level: 'info' | 'warn' | 'error';
   readonly message: string;
   readonly fields: Record<string, unknown>;

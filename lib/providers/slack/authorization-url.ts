@@ -33,3 +33,8 @@ export function slackAuthorizationUrl(slackBaseUrl: string, request: SlackAuthor
   else query.set('user_scope', request.scopes.user.join(','));
   return `${slackBaseUrl}/oauth/v2/authorize?${query}`;
 }
+
+/** What has to be registered at Slack. Made from configuration, never from a request's host. */
+export function slackRedirectUri(publicUrl: string): string {
+  return `${publicUrl}/v1/integrations/chat/oauth/callback/slack`;
+}
