@@ -12,6 +12,9 @@ import { connectionsTable, flowsTable, type TableNames, type TableSchema } from 
 
 const POLL_MILLISECONDS = 50;
 
+/** Names of the tables on this machine. */
+export const localTables = { connections: 'chat-connect-connections', flows: 'chat-connect-flows' } as const;
+
 /** Makes both tables where they are absent, and returns when they can be used. */
 export async function createTables(client: DynamoDBClient, names: TableNames): Promise<void> {
   await Promise.all([

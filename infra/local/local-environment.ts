@@ -44,29 +44,23 @@ export async function ensureLocalEnvironment(parts: LocalEnvironmentParts): Prom
   return { environmentId, apiKey };
 }
 
-const localKeyName = 'local';
-
 /** One key at a time: whoever could use the one before cannot any more. */
 async function ensureApiKey({ db, folder, apiKey }: LocalEnvironmentParts, environmentId: string): Promise<string> {
   const keys = dynamoApiKeyStore(db);
-  if (apiKey !== undefined) await folder.write('api-key', apiKey);
-  const secret = apiKey ?? (await folder.readOrCreate('api-key', () => generateApiKey().secret));
-  const keyHash = hashApiKey(secret);
   const now = new Date().toISOString();
-  for (const key of await keys.list(environmentId)) {
-    const replaced = key.name === localKeyName && key.keyHash !== keyHash && key.revokedAt === undefined;
-    if (replaced) await keys.revoke(key.keyHash, now);
+  const kept = await folder.readOrCreate('api-key', () => apiKey ?? generateApiKey().secret);
+  const isRevoked = (await keys.find(hashApiKey(kept)))?.revokedAt !== undefined;
+  // A key that was revoked stays revoked, unless its owner gives it again.
+  const secret = apiKey ?? (isRevoked ? generateApiKey().secret : kept);
+  if (secret !== kept) {
+    await keys.revoke(hashApiKey(kept), now);
+    await folder.write('api-key', secret);
   }
+  const keyHash = hashApiKey(secret);
   const existing = await keys.find(keyHash);
   if (existing?.environmentId === environmentId && existing.revokedAt === undefined) return secret;
-  await keys.put({
-    keyId: generateApiKey().keyId,
-    environmentId,
-    keyHash,
-    name: localKeyName,
-    permissions: [...permissions],
-    createdAt: now,
-  });
+  const { keyId } = generateApiKey();
+  await keys.put({ keyId, environmentId, keyHash, name: 'local', permissions: [...permissions], createdAt: now });
   return secret;
 }
 

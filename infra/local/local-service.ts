@@ -14,7 +14,7 @@ import type { Database } from '../../lib/store/database.ts';
 import type { KeyWrapper } from '../../lib/vault/key-wrapper.ts';
 import { type FunctionName, fallbackFunction, routes } from '../routes.ts';
 import { type Handlers, startApiServer } from './api-server.ts';
-import { createTables } from './create-tables.ts';
+import { createTables, localTables } from './create-tables.ts';
 import { openDataFolder } from './data-folder.ts';
 import { localClientConfig, startEmbeddedDynamoDb } from './embedded-dynamodb.ts';
 import { createFileKeyWrapper, generateWrappingKey } from './file-key-wrapper.ts';
@@ -33,9 +33,6 @@ export interface LocalService {
   readonly dynamodbEndpoint: string;
   close(): Promise<void>;
 }
-
-/** Names of the tables on this machine. */
-export const localTables = { connections: 'chat-connect-connections', flows: 'chat-connect-flows' } as const;
 
 /** Runs the whole service on this machine: the deployed handlers over an embedded DynamoDB and a pretend Slack. */
 export async function startLocalService(config: LocalConfig, log: Log): Promise<LocalService> {

@@ -45,5 +45,7 @@ export async function claimAlias(
   if (!held) return claimAlias(db, key, claim, mayTake);
   if (held.target === claim.target) return true;
   if (!(await mayTake(held))) return false;
-  return (await put('#target = :held', { ':held': held.target })) !== undefined;
+  // Whoever holds it may have claimed it anew meanwhile, and counts on it.
+  const asItWas = { ':held': held.target, ':heldSince': held.claimedAt };
+  return (await put('#target = :held AND claimedAt = :heldSince', asItWas)) !== undefined;
 }

@@ -40,13 +40,11 @@ export function dynamoEndpointStore(db: Database): EndpointStore {
       const listOrder = listOrderOf(createdAt, endpoint.identifier);
       return write({ createdAt, ...endpoint }, set, { createdAt, listOrder });
     },
-    remove(endpoint, { asOf, flowId }) {
-      const hidden = Object.fromEntries(Object.keys(indexesOf(endpoint)).map((name) => [name, undefined]));
-      return write(
-        endpoint,
-        { asOf, flowId, deletedAt: asOf, expiresAt: Math.ceil(asOf / 1000) + tombstoneSeconds, ...hidden },
-        {},
-      );
+    remove({ createdAt, ...endpoint }, { asOf, flowId }) {
+      const expiresAt = Math.ceil(asOf / 1000) + tombstoneSeconds;
+      const set = { ...endpoint, ...hidden, asOf, flowId, deletedAt: asOf, expiresAt };
+      const listOrder = listOrderOf(createdAt, endpoint.identifier);
+      return write({ createdAt, ...endpoint }, set, { createdAt, listOrder });
     },
     async listThroughConnection(environmentId, connectionKey) {
       const endpoints: Endpoint[] = [];
@@ -74,6 +72,15 @@ const optional = {
   connectionIndex: undefined,
   deletedAt: undefined,
   expiresAt: undefined,
+} as const;
+
+/** Takes a row out of every list, also out of those that it came into since it was read. */
+const hidden = {
+  environmentIndex: undefined,
+  subscriberIndex: undefined,
+  integrationIndex: undefined,
+  contextsIndex: undefined,
+  connectionIndex: undefined,
 } as const;
 
 function indexesOf(endpoint: Omit<Endpoint, 'createdAt'>): Record<string, string> {

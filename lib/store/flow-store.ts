@@ -123,12 +123,15 @@ export function dynamoFlowStore(db: Database): FlowStore {
         condition: '#status = :exchanged AND #attempt = :mine',
         values: { exchanged: 'EXCHANGED', mine: flow.attempt },
       }),
-    fail: (flow, end) =>
-      update(flow.flowId, {
+    async fail(flow, end) {
+      // What is over stays as it ended.
+      if (flow.status === 'COMPLETED' || flow.status === 'FAILED') return undefined;
+      return update(flow.flowId, {
         set: { status: 'FAILED', ...end, ...over },
         condition: flow.attempt === undefined ? '#status = :was' : '#status = :was AND #attempt = :mine',
         values: { was: flow.status, ...(flow.attempt === undefined ? {} : { mine: flow.attempt }) },
-      }),
+      });
+    },
   };
 }
 

@@ -48,7 +48,8 @@ export async function readList<Schema extends z.ZodMiniType>(
   return {
     rows: keys.flatMap((key) => {
       const row = rows.get(`${key['pk']} ${key['sk']}`);
-      return row?.[partitionKey] === query.partition ? readable(schema, row) : [];
+      // A row that has left the partition, or its place in it, is shown where it is now, once the index knows.
+      return row?.[partitionKey] === query.partition && row[sortKey] === key[sortKey] ? readable(schema, row) : [];
     }),
     last: Items.at(-1)?.[sortKey] as string | undefined,
     more: LastEvaluatedKey !== undefined,
@@ -138,8 +139,8 @@ export async function collectList<Schema extends z.ZodMiniType>(
   const compare = (left: string, right: string) => (left === right ? 0 : left < right ? -sign : sign);
   const rows: z.output<Schema>[] = [];
   let position = query.after;
-  for (let read = 0; read < maxRowsRead; ) {
-    const size = Math.min(limit + 1, 100, maxRowsRead - read);
+  for (let read = 0; read + sources.length <= maxRowsRead; ) {
+    const size = Math.min(limit + 1, 100, Math.floor((maxRowsRead - read) / sources.length));
     const pages = await Promise.all(
       sources.map((source) => readList(db, schema, { ...source, direction, limit: size, after: position })),
     );
