@@ -48,9 +48,10 @@ export function runsOnLambda(environment: Record<string, string | undefined> = p
 }
 
 function isAllowedBaseUrl(text: string): boolean {
-  if (!URL.canParse(text)) return false;
+  // Paths are appended to the text itself, so an empty query, which URL does not tell, would swallow them.
+  if (!/^https?:\/\/[^\s\\?#]+$/i.test(text) || !URL.canParse(text)) return false;
   const url = new URL(text);
-  if (url.search || url.hash || url.username || url.password) return false;
+  if (url.username || url.password) return false;
   return url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url.hostname));
 }
 

@@ -22,8 +22,8 @@ export async function authenticate(deps: AuthenticateDeps, authorization: string
   const [, scheme = '', presentedKey = ''] = /^(\S*)\s*(.*)$/s.exec(authorization.trim()) ?? [];
   if (scheme === '') throw new ChatConnectError('unauthorized', 'Unauthorized');
   if (scheme.toLowerCase() !== 'apikey') {
-    // A key that was sent without its scheme would stand here, so only a plain word is echoed.
-    const shown = /^[A-Za-z]{1,20}$/.test(scheme) ? scheme : '...';
+    // A key that was sent without its scheme would stand here, so only a plain word before something else is echoed.
+    const shown = presentedKey !== '' && /^[A-Za-z]{1,20}$/.test(scheme) ? scheme : '...';
     throw new ChatConnectError('unauthorized', `Invalid authentication scheme: "${shown}"`);
   }
   if (presentedKey === '') throw new ChatConnectError('unauthorized', 'Unauthorized');

@@ -133,9 +133,10 @@ function formatCursor(position: string, filterHash: string): string {
 function readCursor(cursor: string, filterHash: string): string | undefined {
   try {
     const [hash, position] = JSON.parse(Buffer.from(cursor, 'base64url').toString('utf8')) as unknown[];
-    return hash === filterHash.slice(0, 32) && typeof position === 'string' && position.length <= 1024
-      ? position
-      : undefined;
+    if (hash !== filterHash.slice(0, 32) || typeof position !== 'string') return undefined;
+    // DynamoDB refuses other keys.
+    const bytes = Buffer.byteLength(position);
+    return bytes >= 1 && bytes <= 1024 ? position : undefined;
   } catch {
     return undefined;
   }

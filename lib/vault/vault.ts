@@ -73,7 +73,8 @@ export function createVault(deps: VaultDeps): Vault {
       if (opened.protectedHeader['ctx'] !== placeOf(context)) {
         throw new VaultError('unreadable', 'a sealed value belongs to another place');
       }
-      return new TextDecoder().decode(opened.plaintext);
+      // A byte order mark is part of the text.
+      return new TextDecoder('utf8', { ignoreBOM: true }).decode(opened.plaintext);
     },
   };
 }
