@@ -59,7 +59,7 @@ export function createHandler(deps: GenerateOauthUrlDeps): HttpHandler {
   return createApiHandler(deps, {
     'POST /v1/integrations/chat/oauth': route(({ body }) => {
       const { mode = 'connect', ...request } = validated(chatOauthBody, body);
-      return { mode, ...request };
+      return { mode, ...request, withoutContextHash: true };
     }),
     'POST /v1/integrations/channel-connections/oauth': route(({ body }) => ({
       ...validated(connectBody, body),

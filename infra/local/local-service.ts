@@ -117,6 +117,7 @@ interface HandlerParts {
   readonly log: Log;
   /** Epoch milliseconds; the machine's clock unless a test moves it. */
   readonly now?: () => number;
+  readonly fetch?: typeof fetch;
 }
 
 /** Every function, put together from the same parts; a test may give each its own way to the tables. */

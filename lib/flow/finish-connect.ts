@@ -3,7 +3,7 @@ import { hashOf, randomToken } from '../crypto.ts';
 import { type Endpoint, type EndpointTarget, endpointIdentifierOf } from '../endpoint/endpoint.ts';
 import { sealWebhookUrl } from '../endpoint/webhook-url.ts';
 import { type Account, grantIdOf, type Token } from '../grant/grant.ts';
-import { type RevokeDeps, revokeGrantIfUnshared } from '../grant/revoke-if-unshared.ts';
+import { type RevokeDeps, revokeGrantIfUnshared, revokeUnstoredToken } from '../grant/revoke-if-unshared.ts';
 import { sealToken } from '../grant/token-vault.ts';
 import type { Integration } from '../integration/integration.ts';
 import type { ConnectionStore } from '../store/connection-store.ts';
@@ -20,6 +20,7 @@ export interface FinishDeps extends RevokeDeps {
 
 /** A connection has this many rounds to win against other writers of its subject. */
 const maxRounds = 8;
+const removedAtOnce = 25;
 
 /**
  * Writes what a connect brought: identifier, grant, reference, connection, endpoints, in an order of which every prefix
@@ -32,8 +33,7 @@ export async function finishConnect(
   flow: ExchangedFlow,
   granted: Granted,
 ): Promise<FlowOutcome> {
-  const webhookAlone = flow.scopes.length === 1 && flow.scopes[0] === 'incoming-webhook';
-  if (webhookAlone && granted.webhook) {
+  if (isWebhookAlone(flow) && granted.webhook) {
     const endpoint = await writeWebhook(deps, integration, flow, granted, undefined);
     return { endpointIdentifiers: endpoint ? [endpoint] : [], account: accountOf(granted.account) };
   }
@@ -48,8 +48,15 @@ export async function finishConnect(
   };
 }
 
+/** A webhook without a bot: its endpoint is all that is wanted, and its token is erased but not revoked. */
+export function isWebhookAlone({ scopes }: Pick<ExchangedFlow, 'scopes'>): boolean {
+  return scopes.length === 1 && scopes[0] === 'incoming-webhook';
+}
+
 async function writeConnection(deps: FinishDeps, integration: Integration, flow: ExchangedFlow, granted: Granted) {
-  if (!granted.bot && !granted.user?.token) throw new FlowFailure('bot_token_missing');
+  // A browser can change what a URL asks for: a bot that was asked for is demanded, a user token that was not is dropped.
+  const userToken = flow.userScopes.length > 0 ? granted.user?.token : undefined;
+  if (!granted.bot && (flow.scopes.length > 0 || !userToken)) throw new FlowFailure('bot_token_missing');
   const { environmentId } = flow;
   const subject = subjectOf(flow);
   const subjectKey = subjectKeyOf(subject);
@@ -65,6 +72,10 @@ async function writeConnection(deps: FinishDeps, integration: Integration, flow:
     if (relation === 'newer') {
       await giveWay(living);
       if (!living) throw new FlowFailure('deleted_meanwhile');
+      if (!answersTo(living, flow.connectionIdentifier)) throw new FlowFailure('identifier_conflict');
+      if (living.account.id !== granted.account.id && granted.bot) {
+        await revokeUnstoredToken(deps, integration, granted.account, granted.bot.token, flow.flowId);
+      }
       return { connection: living, previousAccount: undefined };
     }
     if (relation === 'own' && living) {
@@ -93,9 +104,7 @@ async function writeConnection(deps: FinishDeps, integration: Integration, flow:
       // A flow that brought a user token only leaves the workspace's bot as it was.
       grantId: stored.grantId ?? kept?.grantId,
       userGrantId: stored.userGrantId ?? kept?.userGrantId,
-      previousGrantIds: [...(living?.previousGrantIds ?? []), changed?.grantId, changed?.userGrantId].filter(
-        (grantId) => grantId !== undefined && grantId !== stored?.grantId && grantId !== stored?.userGrantId,
-      ) as string[],
+      previousGrantIds: grantsLeftBehind(living, changed !== undefined, stored),
       previousAccountName: changed ? (changed.account.name ?? changed.account.id) : undefined,
       account: granted.account,
       botUserId: granted.bot?.botUserId ?? kept?.botUserId,
@@ -112,6 +121,21 @@ async function writeConnection(deps: FinishDeps, integration: Integration, flow:
     }
   }
   throw new Error('other writers kept changing the connection');
+}
+
+/** Whether a caller who asked for an identifier finds the connection under it. */
+function answersTo(connection: Connection, requested: string | undefined): boolean {
+  return [undefined, connection.identifier, derivedIdentifier(connection.subjectKey)].includes(requested);
+}
+
+/** Grants that the connection referred to and does not any more; a user's token goes when another person approves. */
+function grantsLeftBehind(living: Connection | undefined, changed: boolean, stored: StoredGrants): string[] {
+  if (!living) return [];
+  const replacedUser = stored.userGrantId !== undefined;
+  const left = [...living.previousGrantIds];
+  if (changed && living.grantId !== undefined) left.push(living.grantId);
+  if ((changed || replacedUser) && living.userGrantId !== undefined) left.push(living.userGrantId);
+  return [...new Set(left)].filter((grantId) => grantId !== stored.grantId && grantId !== stored.userGrantId);
 }
 
 /**
@@ -138,6 +162,10 @@ interface StoredGrants {
   readonly userGrantId: string | undefined;
 }
 
+/**
+ * Writes the grants and what refers to them. The reference comes first: whoever ends a grant looks for references after
+ * reading its version, and the grant's writing changes that version.
+ */
 async function storeGrants(
   deps: FinishDeps,
   integration: Integration,
@@ -145,38 +173,48 @@ async function storeGrants(
   granted: Granted,
   subjectKey: string,
 ): Promise<StoredGrants> {
-  const store = async (token: Token, scopes: readonly string[], userId?: string, bot?: Granted['bot']) => {
-    const { environmentId, integrationId } = flow;
+  const { environmentId, integrationId, flowId, asOf } = flow;
+  const store = async (token: Token, scopes: readonly string[], userId?: string) => {
     const grantId = grantIdOf(integrationId, granted.account.id, userId);
-    const written = await deps.grants.putIfNewer({
+    const bot = userId === undefined ? granted.bot : undefined;
+    await deps.grants.addReference(environmentId, grantId, subjectKey, { asOf });
+    const grant = {
       grantId,
       environmentId,
       integrationId,
       providerId: integration.providerId,
       account: granted.account,
       userId,
-      source: 'flow',
-      ...(await sealToken(deps.vault, environmentId, grantId, token, `${flow.flowId}.${flow.asOf}`)),
+      source: 'flow' as const,
+      ...(await sealToken(deps.vault, environmentId, grantId, token, `${flowId}.${asOf}`)),
       scopes: [...scopes],
-      status: 'active',
+      status: 'active' as const,
       appId: bot?.appId,
       botUserId: bot?.botUserId,
       botId: bot?.botId,
       enterpriseUrl: bot?.enterpriseUrl,
-      asOf: flow.asOf,
-      flowId: flow.flowId,
-    });
-    if (!written && (await deps.grants.get(environmentId, grantId))?.status !== 'active') {
-      throw new FlowFailure('deleted_meanwhile');
-    }
-    await deps.grants.addReference(environmentId, grantId, subjectKey, { asOf: flow.asOf });
-    return grantId;
+      asOf,
+      flowId,
+    };
+    if (await deps.grants.putIfNewer(grant, deps.now())) return grantId;
+    if (await deps.grants.renew(environmentId, grantId)) return grantId;
+    const current = await deps.grants.get(environmentId, grantId);
+    // The token may be the one that is being revoked: a later hit tries it before it is stored.
+    if (current?.status === 'revoking' && (current.revokingUntil ?? 0) > deps.now()) throw new GrantBusyError();
+    await deps.grants.removeReference(environmentId, grantId, subjectKey, { asOf });
+    throw new FlowFailure('deleted_meanwhile');
   };
   const { bot, user } = granted;
   return {
-    grantId: bot && (await store(bot.token, bot.scopes, undefined, bot)),
-    userGrantId: user?.token && (await store(user.token, user.scopes, user.userId)),
+    grantId: bot && (await store(bot.token, bot.scopes)),
+    userGrantId:
+      user?.token && flow.userScopes.length > 0 ? await store(user.token, user.scopes, user.userId) : undefined,
   };
+}
+
+/** A revocation of the account's token is under way; the flow goes on when it is over. */
+class GrantBusyError extends Error {
+  override readonly name = 'GrantBusyError';
 }
 
 /** References of a finisher that gives way, unless the connection that it gives way to uses the same grants. */
@@ -231,15 +269,17 @@ async function writeWebhook(
   connection: Connection | undefined,
 ): Promise<string | undefined> {
   if (!webhook || flow.subscriberId === undefined) return undefined;
-  const identifier = endpointIdentifier(flow, connection, 'webhook', account, webhook.channel ?? '');
+  // A channel's name can change hands, its id cannot.
+  const channel = webhook.channelId ?? webhook.channel ?? '';
+  const identifier = endpointIdentifier(flow, connection, 'webhook', account, channel);
   const sealedUrl = await sealWebhookUrl(deps.vault, { environmentId: flow.environmentId, identifier }, webhook.url);
   const target = { type: 'webhook', sealedUrl, channel: webhook.channel } as const;
-  return writeEndpoint(deps, integration, flow, account, connection, target, webhook.channel ?? '');
+  return writeEndpoint(deps, integration, flow, account, connection, target, channel);
 }
 
 /**
- * Points a subscriber at a person, channel or webhook. When the connection was deleted meanwhile, the endpoint goes too:
- * whoever deletes looks for endpoints after its tombstone, and this looks for the tombstone after its endpoint.
+ * Points a subscriber at a person, channel or webhook. When the connection was deleted or moved meanwhile, the endpoint
+ * goes too: whoever does that looks for endpoints after it, and this looks at the connection after its endpoint.
  */
 export async function writeEndpoint(
   deps: Pick<FinishDeps, 'endpoints' | 'connections' | 'now'>,
@@ -275,9 +315,10 @@ export async function writeEndpoint(
   }
   if (connection) {
     const current = await deps.connections.get(flow.environmentId, connection.subjectKey);
-    if (!current || current.deletedAt !== undefined) {
+    const isLiving = current !== undefined && current.deletedAt === undefined;
+    if (!isLiving || current.account.id !== connection.account.id) {
       await deps.endpoints.remove(endpoint, { asOf: deps.now(), flowId: flow.flowId });
-      throw new FlowFailure('deleted_meanwhile');
+      throw new FlowFailure(isLiving ? 'wrong_workspace' : 'deleted_meanwhile');
     }
   }
   return endpoint.identifier;
@@ -303,10 +344,11 @@ async function releasePreviousGrants(
 ): Promise<void> {
   if (connection.previousAccountName === undefined && connection.previousGrantIds.length === 0) return;
   const { environmentId, subjectKey, previousGrantIds } = connection;
-  for (const endpoint of await deps.endpoints.listThroughConnection(environmentId, subjectKey)) {
-    if (endpoint.source === 'flow' && endpoint.accountId !== connection.account.id) {
-      await deps.endpoints.remove(endpoint, flow);
-    }
+  const linked = await deps.endpoints.listThroughConnection(environmentId, subjectKey);
+  const left = linked.filter(({ source, accountId }) => source === 'flow' && accountId !== connection.account.id);
+  for (let start = 0; start < left.length; start += removedAtOnce) {
+    const batch = left.slice(start, start + removedAtOnce);
+    await Promise.all(batch.map((endpoint) => deps.endpoints.remove(endpoint, flow)));
   }
   for (const grantId of previousGrantIds) {
     await deps.grants.removeReference(environmentId, grantId, subjectKey, flow);

@@ -10,6 +10,7 @@ export const flowFailureCodes = [
   'bot_token_missing',
   'user_missing',
   'token_revoked',
+  'token_mismatch',
   'account_change_refused',
   'identifier_conflict',
   'connection_not_found',

@@ -13,5 +13,9 @@ export interface Granted {
   };
   /** Who approved; with a token when user scopes were granted. */
   readonly user?: { readonly userId: string; readonly token?: Token | undefined; readonly scopes: readonly string[] };
-  readonly webhook?: { readonly url: string; readonly channel?: string | undefined };
+  readonly webhook?: {
+    readonly url: string;
+    readonly channel?: string | undefined;
+    readonly channelId?: string | undefined;
+  };
 }

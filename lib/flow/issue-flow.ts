@@ -16,6 +16,8 @@ import { subjectOf } from './subject.ts';
 export interface OauthUrlRequest {
   readonly integrationIdentifier: string;
   readonly mode: Flow['mode'];
+  /** The deprecated route has no context hash, so none is demanded there. */
+  readonly withoutContextHash?: boolean;
   readonly subscriberId?: string | undefined;
   readonly connectionIdentifier?: string | undefined;
   readonly context?: unknown;
@@ -64,8 +66,11 @@ export async function issueFlow(
       `Integration not found: ${request.integrationIdentifier} in environment ${environmentId}`,
     );
   }
-  if (integration.credentials.hmac) verifyContextHash(context, request.contextHash, caller.presentedKey);
-  requireSubject(request, context);
+  if (integration.credentials.hmac && !request.withoutContextHash)
+    verifyContextHash(context, request.contextHash, caller.presentedKey);
+  const scopes = request.mode === 'connect' ? botScopesOf(request, integration) : [];
+  const userScopes = request.mode === 'link_user' ? userScopesOf(request, integration) : [];
+  requireSubject(request, context, scopes);
   const { clientId } = integration.credentials;
   if (clientId === undefined) {
     throw new ChatConnectError(
@@ -75,8 +80,6 @@ export async function issueFlow(
   }
   const contextKeys = contextKeysOf(context);
   requireOwnIdentifier(request, integration, contextKeys);
-  const scopes = request.mode === 'connect' ? botScopesOf(request, integration) : [];
-  const userScopes = request.mode === 'link_user' ? userScopesOf(request, integration) : [];
   requireAllowedScopes([...scopes, ...userScopes], integration);
 
   const now = deps.now();
@@ -115,9 +118,9 @@ export async function issueFlow(
   return { url, expiresAt: new Date(usableUntil).toISOString() };
 }
 
-function requireSubject(request: OauthUrlRequest, context: Context | undefined): void {
-  const { subscriberId, connectionMode, mode, scope } = request;
-  if (mode === 'connect' && scope?.includes('incoming-webhook') && subscriberId === undefined) {
+function requireSubject(request: OauthUrlRequest, context: Context | undefined, scopes: readonly string[]): void {
+  const { subscriberId, connectionMode, mode } = request;
+  if (scopes.includes('incoming-webhook') && subscriberId === undefined) {
     throw new ChatConnectError('subscriber_required', 'subscriberId is required for incoming webhook');
   }
   if (connectionMode === 'shared' && !context) {

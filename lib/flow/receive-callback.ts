@@ -121,9 +121,6 @@ async function repeat<Prepared>(deps: ReceiveDeps, first: Flow, answerHash: stri
     if (flow.status === 'COMPLETED' || flow.status === 'FAILED') {
       return (flow.finishedAt ?? 0) + outcomePageMilliseconds > now ? { kind: 'ended', flow } : { kind: 'unknown' };
     }
-    if (flow.status === 'EXCHANGED' && (leaseIsOver || looks >= finisherHeadStart)) {
-      return { kind: 'exchanged', flow: flow as ExchangedFlow };
-    }
     if (flow.status === 'REDEEMING' && leaseIsOver) {
       const failed = await deps.flows.fail(flow, {
         failure: 'exchange_outcome_unknown',
@@ -131,6 +128,9 @@ async function repeat<Prepared>(deps: ReceiveDeps, first: Flow, answerHash: stri
         ...endAt(now),
       });
       if (failed) return { kind: 'ended', flow: failed };
+    }
+    if (flow.status === 'EXCHANGED' && (leaseIsOver || looks >= finisherHeadStart)) {
+      return { kind: 'exchanged', flow: flow as ExchangedFlow };
     }
     const pause = loserWaits[looks];
     if (pause === undefined) return { kind: 'waiting' };

@@ -3,6 +3,7 @@ import { revokeUnstoredToken } from '../grant/revoke-if-unshared.ts';
 import { openSecret } from '../integration/secrets.ts';
 import type { Log } from '../log.ts';
 import { revokeSlackToken } from '../providers/slack/revoke-token.ts';
+import { grantOf, readAccessAnswer } from '../providers/slack/slack-answer.ts';
 import type { Fetch } from '../providers/slack/slack-http.ts';
 import { dynamoConnectionStore } from '../store/connection-store.ts';
 import type { Database } from '../store/database.ts';
@@ -12,6 +13,7 @@ import { dynamoGrantStore } from '../store/grant-store.ts';
 import { dynamoIntegrationStore } from '../store/integration-store.ts';
 import { environmentVault } from '../vault/environment-vault.ts';
 import type { KeyWrapper } from '../vault/key-wrapper.ts';
+import { isWebhookAlone } from './finish-connect.ts';
 import { resumeMilliseconds } from './flow.ts';
 import { FlowFailure } from './flow-failure.ts';
 import type { SlackCallbackDeps } from './slack-callback.ts';
@@ -68,9 +70,16 @@ export function composeSlackCallback(parts: SlackCallbackParts): SlackCallbackDe
     openExchange: (flow) => vault.open(flow.exchange, sealOf(flow)),
     revokeToken: (token) => revokeSlackToken(fetch, slackBaseUrl, token),
     async discard(integration, flow, answer) {
-      const account = answer.is_enterprise_install ? answer.enterprise : answer.team;
-      if (!account || !answer.access_token || flow.mode !== 'connect') return;
-      await revokeUnstoredToken(deps, integration, account.id, answer.access_token, flow.flowId);
+      const granted = grantOf(answer);
+      if (granted && flow.mode === 'connect' && !isWebhookAlone(flow)) {
+        await revokeUnstoredToken(deps, integration, granted.account, granted.token, flow.flowId);
+      }
+    },
+    async discardSealed(flow) {
+      // Also of an integration that is being deleted: what it was granted has to end.
+      const integration = await deps.integrations.getEvenDeleting(flow.integrationId);
+      const read = readAccessAnswer(200, await deps.openExchange(flow));
+      if (integration && read.kind === 'granted') await deps.discard(integration, flow, read.answer);
     },
   };
   return deps;

@@ -37,7 +37,10 @@ export const grantSchema = z.object({
   tokenExpiresAt: z.optional(z.number()),
   /** Goes up with every token that is stored. */
   version: z.number(),
-  status: z.enum(['active', 'revoked']),
+  /** `revoking`: nobody needs the token any more, and the provider has not confirmed its end; it stays sealed until then. */
+  status: z.enum(['active', 'revoking', 'revoked']),
+  /** Epoch milliseconds until which a writer waits for a revocation under way. */
+  revokingUntil: z.optional(z.number()),
   appId: z.optional(z.string()),
   botUserId: z.optional(z.string()),
   botId: z.optional(z.string()),

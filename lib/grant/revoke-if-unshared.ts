@@ -1,55 +1,88 @@
 import type { Integration } from '../integration/integration.ts';
+import type { Log } from '../log.ts';
 import type { GrantStore } from '../store/grant-store.ts';
 import type { IntegrationStore } from '../store/integration-store.ts';
 import type { Vault } from '../vault/vault.ts';
-import { type Grant, grantIdOf } from './grant.ts';
-import { openToken } from './token-vault.ts';
+import { type Account, type Grant, grantIdOf, type Token } from './grant.ts';
+import { openToken, sealToken } from './token-vault.ts';
 
 export interface RevokeDeps {
   readonly grants: GrantStore;
   readonly integrations: IntegrationStore;
   readonly vault: Vault;
+  readonly log: Log;
   now(): number;
   /** Ends a token at the provider; false when the provider did not confirm. */
   revokeToken(token: string): Promise<boolean>;
 }
 
+/** Longer than the call to the provider may take; a writer that meets the announcement waits as long. */
+const revocationMilliseconds = 10_000;
+
 /**
- * Erases a grant that no connection refers to any more, and revokes its token unless somebody else lives on it.
- * @returns whether the provider confirmed a revocation
+ * Ends a grant that no connection refers to any more, and revokes its token unless another integration lives on it. The
+ * end is announced in the row first: whoever connects meanwhile waits and tries their token, since a workspace gets the
+ * same one again. Without the provider's confirmation the row stays `revoking`, with its token sealed.
  */
 export async function revokeGrantIfUnshared(
   deps: RevokeDeps,
   integration: Integration,
   grant: Grant,
   flowId: string,
-): Promise<boolean> {
-  if (await deps.grants.hasReference(grant.environmentId, grant.grantId)) return false;
+): Promise<void> {
+  if (await deps.grants.hasReference(grant.environmentId, grant.grantId)) return;
   const { accessToken } = await openToken(deps.vault, grant);
-  // A writer that renewed the grant meanwhile needs its token.
-  if (!(await deps.grants.erase(grant, { asOf: deps.now(), flowId }))) return false;
-  return revokeUnlessShared(deps, integration, accessToken);
+  const asOf = deps.now();
+  // A writer that renewed the grant since it was read needs its token.
+  const ending = await deps.grants.beginRevocation(grant, {
+    asOf,
+    flowId,
+    revokingUntil: asOf + revocationMilliseconds,
+  });
+  if (ending) await revoke(deps, integration, ending, accessToken);
 }
 
-/**
- * Revokes a token that a failed flow got and nobody stored. A workspace is given the same bot token again and again, so
- * it stays alive while a grant of the account lives here.
- * @returns whether the provider confirmed a revocation
- */
+/** Ends a token that a failed flow got and nobody stored, unless a grant of its account lives here. */
 export async function revokeUnstoredToken(
   deps: RevokeDeps,
   integration: Integration,
-  accountId: string,
-  token: string,
+  account: Account,
+  token: Token,
   flowId: string,
-): Promise<boolean> {
-  const grantId = grantIdOf(integration.integrationId, accountId);
-  const grant = await deps.grants.get(integration.environmentId, grantId);
+): Promise<void> {
+  const { environmentId, integrationId, providerId } = integration;
+  const grantId = grantIdOf(integrationId, account.id);
+  const grant = await deps.grants.get(environmentId, grantId);
   if (grant?.status === 'active') return revokeGrantIfUnshared(deps, integration, grant, flowId);
-  return revokeUnlessShared(deps, integration, token);
+  if (grant?.status === 'revoking' && grant.flowId !== flowId) return;
+  const asOf = deps.now();
+  const ending = await deps.grants.announceRevocation({
+    grantId,
+    environmentId,
+    integrationId,
+    providerId,
+    account,
+    source: 'flow',
+    ...(await sealToken(deps.vault, environmentId, grantId, token, `${flowId}.${asOf}`)),
+    scopes: [],
+    version: (grant?.version ?? 0) + 1,
+    status: 'revoking',
+    revokingUntil: asOf + revocationMilliseconds,
+    asOf,
+    flowId,
+  });
+  if (ending) await revoke(deps, integration, ending, token.accessToken);
 }
 
-/** Another integration of the deployment, in whatever environment, may live on the same app's token. */
-async function revokeUnlessShared(deps: RevokeDeps, integration: Integration, token: string): Promise<boolean> {
-  return (await deps.integrations.sharesClient(integration)) ? false : deps.revokeToken(token);
+async function revoke(deps: RevokeDeps, integration: Integration, ending: Grant, token: string): Promise<void> {
+  // Another integration of the deployment, in whatever environment, may live on the same app's token.
+  const shared = await deps.integrations.sharesClient(integration, deps.now());
+  const confirmed = shared || (await deps.revokeToken(token));
+  const line = { integrationId: ending.integrationId, grantId: ending.grantId, flowId: ending.flowId };
+  if (confirmed) {
+    await deps.grants.endRevocation(ending);
+    deps.log.info(shared ? 'token erased, another integration uses the app' : 'token revoked', line);
+  } else {
+    deps.log.warn('the provider did not confirm a revocation', line);
+  }
 }

@@ -13,9 +13,7 @@ export interface ApiCall {
   /** The parsed JSON body; undefined when there is none. */
   readonly body: unknown;
   readonly pathParameters: Record<string, string | undefined>;
-  /** As API Gateway gives them: repeated ones joined by commas. */
-  readonly query: Record<string, string | undefined>;
-  /** As sent, for what a joined value cannot tell. */
+  /** As sent: API Gateway joins repeated parameters by commas, which their values may hold too. */
   readonly rawQuery: URLSearchParams;
   readonly log: Log;
 }
@@ -50,7 +48,6 @@ export function createApiHandler(deps: ApiDeps, routes: Record<string, ApiRoute>
         caller,
         body,
         pathParameters: event.pathParameters ?? {},
-        query: event.queryStringParameters ?? {},
         rawQuery: new URLSearchParams(event.rawQueryString),
         log: requestLog(deps.log, event, caller),
       });

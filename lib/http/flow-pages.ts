@@ -1,6 +1,6 @@
+import type { CallbackOutcome } from '../flow/finish-flow.ts';
 import type { Flow } from '../flow/flow.ts';
 import type { FlowFailureCode } from '../flow/flow-failure.ts';
-import type { CallbackOutcome } from '../flow/slack-callback.ts';
 import { type Integration, productNameOf } from '../integration/integration.ts';
 import { type Page, redirectTo, renderPage } from './page.ts';
 import type { HttpResult } from './types.ts';
@@ -191,6 +191,11 @@ const failureTexts: Record<FlowFailureCode, FailureText> = {
     statusCode: 400,
     title: 'The approval was withdrawn',
     paragraphs: ['{provider} has ended the approval before it could be used. Nothing was connected.', startAgain],
+  },
+  token_mismatch: {
+    statusCode: 400,
+    title: "{provider}'s answers contradict each other",
+    paragraphs: ['The approval was for one workspace and its access for another. Nothing was connected.', startAgain],
   },
   account_change_refused: {
     statusCode: 400,

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type middy from '@middy/core';
 import { ChatConnectError } from '../errors.ts';
 import { errorFields, type Log } from '../log.ts';
+import { VaultError } from '../vault/vault-error.ts';
 import type { HttpEvent, HttpResult } from './types.ts';
 
 const jsonHeaders = {
@@ -19,7 +20,8 @@ export function jsonErrors(log: Log): middy.MiddlewareObj<HttpEvent, HttpResult>
       response.headers = { ...jsonHeaders, 'x-request-id': event.requestContext.requestId, ...response.headers };
     },
     onError: function jsonErrorsOnError(request) {
-      const { event, error } = request;
+      const { event } = request;
+      const error = isPassing(request.error) ? unavailable(log, event, request.error) : request.error;
       request.response = {
         ...failureOf(log, event, error),
         headers: { ...jsonHeaders, 'x-request-id': event.requestContext.requestId, ...retryAfterOf(error) },
@@ -27,6 +29,34 @@ export function jsonErrors(log: Log): middy.MiddlewareObj<HttpEvent, HttpResult>
     },
   };
 }
+
+function unavailable(log: Log, event: HttpEvent, cause: unknown): ChatConnectError {
+  log.error('a service of AWS is in trouble', {
+    requestId: event.requestContext.requestId,
+    route: event.routeKey,
+    ...errorFields(cause),
+  });
+  return new ChatConnectError('unavailable', 'The service cannot answer right now. Please try again.', {
+    cause,
+    retryAfterSeconds: 1,
+  });
+}
+
+/** Trouble of AWS that passes: the caller had better try again. */
+function isPassing(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  if (error instanceof VaultError) return error.code === 'key_unavailable';
+  const status = (error as { $metadata?: { httpStatusCode?: number } }).$metadata?.httpStatusCode;
+  return passingErrors.has(error.name) || (status !== undefined && status >= 500);
+}
+
+const passingErrors = new Set([
+  'ProvisionedThroughputExceededException',
+  'RequestLimitExceeded',
+  'ThrottlingException',
+  'TimeoutError',
+  'NetworkingError',
+]);
 
 function failureOf(log: Log, event: HttpEvent, error: unknown): { statusCode: number; body: string } {
   const line = { requestId: event.requestContext.requestId, route: event.routeKey };

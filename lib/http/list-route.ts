@@ -81,6 +81,8 @@ export interface ListBody<Row> {
 }
 
 const maxCount = 100;
+/** No request reads more rows of an index than this; a page that ends there is short but goes on. */
+const maxRowsRead = 1_000;
 const emptyPage = { data: [], next: null, previous: null, totalCount: 0, totalCountCapped: false };
 
 /** Reads the page of a list that a request asks for. An unknown cursor gives an empty page. */
@@ -90,14 +92,22 @@ export async function listRows<Schema extends z.ZodMiniType>(
   request: ListRequest<z.output<Schema>>,
 ): Promise<ListBody<z.output<Schema>>> {
   const { paging, sources, orderOf } = request;
-  const matches = request.matches ?? (() => true);
+  const { matches } = request;
   const filterHash = hashOf(...request.filter);
   const backwards = paging.before !== undefined;
   const cursor = paging.before ?? paging.after;
   const after = cursor === undefined ? undefined : readCursor(cursor, filterHash);
   if (cursor !== undefined && after === undefined) return emptyPage;
   const direction = backwards === (paging.orderDirection === 'DESC') ? 'ASC' : 'DESC';
-  const page = await collectList(db, schema, { sources, direction, limit: paging.limit, after, matches, orderOf });
+  const page = await collectList(db, schema, {
+    sources,
+    direction,
+    limit: paging.limit,
+    after,
+    matches,
+    atMostRead: maxRowsRead,
+    orderOf,
+  });
   const data = backwards ? page.rows.toReversed() : page.rows;
   const cursorAt = (position: string | undefined) =>
     position === undefined ? null : formatCursor(position, filterHash);
@@ -107,7 +117,7 @@ export async function listRows<Schema extends z.ZodMiniType>(
     data,
     next: backwards ? cursorAt(last) : page.more ? cursorAt(page.position) : null,
     previous: backwards ? (page.more ? cursorAt(page.position) : null) : after === undefined ? null : cursorAt(first),
-    ...(await countRows(db, schema, request)),
+    ...(await countRows(db, schema, request, maxRowsRead - page.read)),
   };
 }
 
@@ -115,15 +125,17 @@ async function countRows<Schema extends z.ZodMiniType>(
   db: Database,
   schema: Schema,
   { sources, matches, orderOf }: ListRequest<z.output<Schema>>,
+  atMostRead: number,
 ) {
   const atMost = maxCount + 1;
-  const count = matches
-    ? (await collectList(db, schema, { sources, direction: 'DESC', limit: atMost, matches, orderOf })).rows.length
-    : (await Promise.all(sources.map(({ index, partition }) => countList(db, index, partition, atMost)))).reduce(
-        (sum, part) => sum + part,
-        0,
-      );
-  return { totalCount: Math.min(count, maxCount), totalCountCapped: count > maxCount };
+  if (!matches) {
+    const counts = await Promise.all(sources.map(({ index, partition }) => countList(db, index, partition, atMost)));
+    const count = counts.reduce((sum, part) => sum + part, 0);
+    return { totalCount: Math.min(count, maxCount), totalCountCapped: count > maxCount };
+  }
+  const counted = { sources, direction: 'DESC', limit: maxCount, matches, atMostRead, orderOf } as const;
+  const { rows, more } = await collectList(db, schema, counted);
+  return { totalCount: rows.length, totalCountCapped: more };
 }
 
 function formatCursor(position: string, filterHash: string): string {

@@ -46,6 +46,7 @@ export async function claimAlias(
   if (held.target === claim.target) return true;
   if (!(await mayTake(held))) return false;
   // Whoever holds it may have claimed it anew meanwhile, and counts on it.
-  const asItWas = { ':held': held.target, ':heldSince': held.claimedAt };
-  return (await put('#target = :held AND claimedAt = :heldSince', asItWas)) !== undefined;
+  const asItWas = { ':held': held.target, ':heldSince': held.claimedAt, ':target': claim.target };
+  // The second half: the SDK repeats a write whose answer was lost.
+  return (await put('(#target = :held AND claimedAt = :heldSince) OR #target = :target', asItWas)) !== undefined;
 }

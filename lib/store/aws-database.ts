@@ -10,7 +10,8 @@ import type { Database } from './database.ts';
 export function awsDatabase(config: Config<'CONNECTIONS_TABLE'> & Partial<Config<'FLOWS_TABLE'>>): Database {
   const client = new DynamoDBClient({
     maxAttempts: 3,
-    requestHandler: { connectionTimeout: 1_000, requestTimeout: 2_000 },
+    // Without throwOnRequestTimeout the time limit is only a warning.
+    requestHandler: { connectionTimeout: 1_000, requestTimeout: 2_000, throwOnRequestTimeout: true },
   });
   return {
     client: documentClient(client),

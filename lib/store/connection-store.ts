@@ -39,9 +39,12 @@ export function dynamoConnectionStore(db: Database): ConnectionStore {
               ...connection,
               ...(connection.deletedAt === undefined ? indexesOf(connection) : {}),
             },
-            ...(readRevision === undefined
-              ? { ConditionExpression: 'attribute_not_exists(pk)' }
-              : { ConditionExpression: 'revision = :read', ExpressionAttributeValues: { ':read': readRevision } }),
+            // The second half: the SDK repeats a write whose answer was lost.
+            ConditionExpression: `${readRevision === undefined ? 'attribute_not_exists(pk)' : 'revision = :read'} OR revision = :mine`,
+            ExpressionAttributeValues: {
+              ':mine': connection.revision,
+              ...(readRevision === undefined ? {} : { ':read': readRevision }),
+            },
           }),
         ),
       );
@@ -54,8 +57,11 @@ export function dynamoConnectionStore(db: Database): ConnectionStore {
         { target: subjectKey, claimedAt: now },
         async (alias) => {
           const holder = await get(environmentId, alias.target);
-          if (!holder) return alias.claimedAt + unfulfilledAliasMilliseconds <= now;
-          return holder.deletedAt !== undefined || holder.identifier !== identifier;
+          if (holder?.deletedAt === undefined && holder?.identifier === identifier) return false;
+          // Deleted after the claim: the name went with the connection.
+          if (holder?.deletedAt !== undefined && alias.claimedAt < holder.deletedAt) return true;
+          // Whoever claimed it may be about to write the connection.
+          return alias.claimedAt + unfulfilledAliasMilliseconds <= now;
         },
       ),
   };

@@ -90,7 +90,9 @@ export function dynamoFlowStore(db: Database): FlowStore {
         new PutCommand({
           TableName: db.tables.flows,
           Item: { ...keyOf.flow(flow.flowId), schemaVersion, ...flow },
-          ConditionExpression: 'attribute_not_exists(pk)',
+          // The SDK repeats a write whose answer was lost; the row is then this one already.
+          ConditionExpression: 'attribute_not_exists(pk) OR secretHash = :mine',
+          ExpressionAttributeValues: { ':mine': flow.secretHash },
         }),
       );
     },
@@ -112,7 +114,8 @@ export function dynamoFlowStore(db: Database): FlowStore {
     async keepExchange(flow, kept) {
       const exchanged = await update(flow.flowId, {
         set: { status: 'EXCHANGED', dueBucket: dueBucketOf(flow.flowId), ...kept },
-        condition: '#status = :redeeming AND #attempt = :mine',
+        // The second half: the SDK repeats a write whose answer was lost.
+        condition: '#attempt = :mine AND (#status = :redeeming OR (#status = :status AND #asOf = :asOf))',
         values: { redeeming: 'REDEEMING', mine: flow.attempt },
       });
       return exchanged as ExchangedFlow | undefined;

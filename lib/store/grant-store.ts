@@ -1,30 +1,47 @@
 import { DeleteCommand, PutCommand, QueryCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import { type Grant, grantSchema } from '../grant/grant.ts';
-import { type Database, fenceCondition, getRow, ifConditionHolds, schemaVersion, updateOf } from './database.ts';
+import {
+  type Database,
+  fenceCondition,
+  getRow,
+  ifConditionHolds,
+  parseRow,
+  schemaVersion,
+  updateOf,
+} from './database.ts';
 import { keyOf } from './keys.ts';
 
 export interface GrantStore {
   get(environmentId: string, grantId: string): Promise<Grant | undefined>;
-  /** Writes a token that an exchange gave, as the next version. @returns false when a newer row is there */
-  putIfNewer(grant: Omit<Grant, 'version'>): Promise<boolean>;
+  /**
+   * Writes a token that an exchange gave, as the next version.
+   * @returns false when a newer row is there, or a revocation is under way
+   */
+  putIfNewer(grant: Omit<Grant, 'version'>, now: number): Promise<boolean>;
+  /** Tells whoever is about to end the grant that somebody has begun to use it. @returns false when it is over */
+  renew(environmentId: string, grantId: string): Promise<boolean>;
   /** Says that a connection uses the grant; a grant without references may be revoked. */
   addReference(environmentId: string, grantId: string, subjectKey: string, at: { asOf: number }): Promise<void>;
   /** Takes a reference back, unless a newer exchange has renewed it. */
   removeReference(environmentId: string, grantId: string, subjectKey: string, at: { asOf: number }): Promise<void>;
-  /** True while a connection, but for the one named, uses the grant. */
-  hasReference(environmentId: string, grantId: string, exceptSubjectKey?: string): Promise<boolean>;
+  /** True while a connection uses the grant. */
+  hasReference(environmentId: string, grantId: string): Promise<boolean>;
+  /** Announces the end of a grant that was read; writers wait for it. @returns undefined when somebody renewed the grant */
+  beginRevocation(
+    grant: Grant,
+    at: { asOf: number; flowId: string; revokingUntil: number },
+  ): Promise<Grant | undefined>;
+  /** Announces the end of a token that no grant holds. @returns undefined when there is a grant by now */
+  announceRevocation(grant: Grant): Promise<Grant | undefined>;
   /** Erases the token; the row stays as a tombstone and fences off older exchanges. */
-  erase(
-    grant: Pick<Grant, 'environmentId' | 'grantId' | 'version'>,
-    at: { asOf: number; flowId: string },
-  ): Promise<boolean>;
+  endRevocation(grant: Grant): Promise<void>;
 }
 
 export function dynamoGrantStore(db: Database): GrantStore {
   const TableName = db.tables.connections;
   return {
     get: (environmentId, grantId) => getRow(db, 'connections', keyOf.grant(environmentId, grantId), grantSchema),
-    async putIfNewer(grant) {
+    async putIfNewer(grant, now) {
       const written = await ifConditionHolds(
         db.client.send(
           new UpdateCommand({
@@ -33,7 +50,25 @@ export function dynamoGrantStore(db: Database): GrantStore {
             ...updateOf({
               set: { schemaVersion, ...optional, ...grant },
               increment: ['version'],
-              condition: fenceCondition,
+              condition: `(${fenceCondition}) AND (attribute_not_exists(pk) OR #status <> :revoking OR #revokingUntil <= :now)`,
+              values: { revoking: 'revoking', now },
+            }),
+          }),
+        ),
+      );
+      return written !== undefined;
+    },
+    async renew(environmentId, grantId) {
+      const written = await ifConditionHolds(
+        db.client.send(
+          new UpdateCommand({
+            TableName,
+            Key: keyOf.grant(environmentId, grantId),
+            ...updateOf({
+              set: {},
+              increment: ['version'],
+              condition: '#status = :active',
+              values: { active: 'active' },
             }),
           }),
         ),
@@ -64,36 +99,68 @@ export function dynamoGrantStore(db: Database): GrantStore {
         ),
       );
     },
-    async hasReference(environmentId, grantId, exceptSubjectKey) {
+    async hasReference(environmentId, grantId) {
       const { pk, sk } = keyOf.reference(environmentId, grantId, '');
       const { Items = [] } = await db.client.send(
         new QueryCommand({
           TableName,
           KeyConditionExpression: 'pk = :pk AND begins_with(sk, :sk)',
           ExpressionAttributeValues: { ':pk': pk, ':sk': sk },
-          ProjectionExpression: 'subjectKey',
+          ProjectionExpression: 'pk',
           ConsistentRead: true,
-          Limit: 2,
+          Limit: 1,
         }),
       );
-      return Items.some((row) => row['subjectKey'] !== exceptSubjectKey);
+      return Items.length > 0;
     },
-    async erase(grant, { asOf, flowId }) {
+    async beginRevocation(grant, at) {
       const written = await ifConditionHolds(
         db.client.send(
           new UpdateCommand({
             TableName,
             Key: keyOf.grant(grant.environmentId, grant.grantId),
             ...updateOf({
-              set: { token: '', tokenExpiresAt: undefined, status: 'revoked', asOf, flowId },
+              set: { status: 'revoking', ...at },
               increment: ['version'],
-              condition: '#version = :readVersion',
-              values: { readVersion: grant.version },
+              // The second half: the SDK repeats a write whose answer was lost.
+              condition: '#version = :read OR (#status = :status AND #flowId = :flowId AND #asOf = :asOf)',
+              values: { read: grant.version },
+            }),
+            ReturnValues: 'ALL_NEW',
+          }),
+        ),
+      );
+      return written?.Attributes && parseRow(grantSchema, written.Attributes);
+    },
+    async announceRevocation(grant) {
+      const written = await ifConditionHolds(
+        db.client.send(
+          new PutCommand({
+            TableName,
+            Item: { ...keyOf.grant(grant.environmentId, grant.grantId), schemaVersion, ...grant },
+            ConditionExpression:
+              'attribute_not_exists(pk) OR #status = :revoked OR (#flowId = :flowId AND #status = :revoking)',
+            ExpressionAttributeNames: { '#status': 'status', '#flowId': 'flowId' },
+            ExpressionAttributeValues: { ':revoked': 'revoked', ':revoking': 'revoking', ':flowId': grant.flowId },
+          }),
+        ),
+      );
+      return written && grant;
+    },
+    async endRevocation(grant) {
+      await ifConditionHolds(
+        db.client.send(
+          new UpdateCommand({
+            TableName,
+            Key: keyOf.grant(grant.environmentId, grant.grantId),
+            ...updateOf({
+              set: { token: '', tokenExpiresAt: undefined, status: 'revoked', revokingUntil: undefined },
+              condition: '#status = :revoking AND #flowId = :by AND #asOf = :since',
+              values: { revoking: 'revoking', by: grant.flowId, since: grant.asOf },
             }),
           }),
         ),
       );
-      return written !== undefined;
     },
   };
 }
@@ -108,4 +175,5 @@ const optional = {
   botUserId: undefined,
   botId: undefined,
   enterpriseUrl: undefined,
+  revokingUntil: undefined,
 } satisfies Partial<Grant>;

@@ -13,12 +13,16 @@ export interface IntegrationStore {
   create(integration: Integration, now: number): Promise<boolean>;
   list(environmentId: string): Promise<Integration[]>;
   /** True while another integration of the deployment, of any environment, uses the same app at the provider. */
-  sharesClient(integration: Integration): Promise<boolean>;
+  sharesClient(integration: Integration, now: number): Promise<boolean>;
+  /** The row itself, also of an integration that is being deleted: what it granted must still be let go. */
+  getEvenDeleting(integrationId: string): Promise<Integration | undefined>;
 }
 
 export function dynamoIntegrationStore(db: Database): IntegrationStore {
+  const getEvenDeleting = (integrationId: string) =>
+    getRow(db, 'connections', keyOf.integration(integrationId), integrationSchema);
   async function get(integrationId: string, environmentId?: string): Promise<Integration | undefined> {
-    const integration = await getRow(db, 'connections', keyOf.integration(integrationId), integrationSchema);
+    const integration = await getEvenDeleting(integrationId);
     if (integration?.state !== 'living') return undefined;
     return environmentId === undefined || integration.environmentId === environmentId ? integration : undefined;
   }
@@ -40,7 +44,12 @@ export function dynamoIntegrationStore(db: Database): IntegrationStore {
         db.client.send(new PutCommand({ TableName: db.tables.connections, Item }));
       const { clientId } = integration.credentials;
       if (clientId !== undefined) {
-        await put({ ...keyOf.clientUse(providerId, clientId, integrationId), schemaVersion, integrationId });
+        await put({
+          ...keyOf.clientUse(providerId, clientId, integrationId),
+          schemaVersion,
+          integrationId,
+          claimedAt: now,
+        });
       }
       await put({
         ...keyOf.integration(integrationId),
@@ -57,7 +66,7 @@ export function dynamoIntegrationStore(db: Database): IntegrationStore {
       const { rows } = await readList(db, integrationSchema, query);
       return rows.filter((integration) => integration.state === 'living');
     },
-    async sharesClient({ providerId, credentials, integrationId }) {
+    async sharesClient({ providerId, credentials, integrationId }, now) {
       if (credentials.clientId === undefined) return false;
       const { pk, sk } = keyOf.clientUse(providerId, credentials.clientId, integrationId);
       const { Items = [] } = await db.client.send(
@@ -65,12 +74,16 @@ export function dynamoIntegrationStore(db: Database): IntegrationStore {
           TableName: db.tables.connections,
           KeyConditionExpression: 'pk = :pk',
           ExpressionAttributeValues: { ':pk': pk },
-          ProjectionExpression: 'sk',
           ConsistentRead: true,
-          Limit: 2,
         }),
       );
-      return Items.some((row) => row['sk'] !== sk);
+      for (const use of Items.filter((row) => row['sk'] !== sk)) {
+        // A use whose integration is missing was claimed by somebody who is about to write it, or who crashed.
+        if (Number(use['claimedAt']) + unfulfilledAliasMilliseconds > now) return true;
+        if (await getEvenDeleting(String(use['integrationId']))) return true;
+      }
+      return false;
     },
+    getEvenDeleting,
   };
 }

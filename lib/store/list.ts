@@ -119,28 +119,30 @@ export interface CollectQuery<Row> {
   readonly direction: 'ASC' | 'DESC';
   readonly limit: number;
   readonly after?: string | undefined;
-  /** What the index does not filter. */
-  matches(row: Row): boolean;
+  /** What the index does not filter; absent when it says it all. */
+  readonly matches?: ((row: Row) => boolean) | undefined;
+  /** Index rows that may be read. */
+  readonly atMostRead: number;
   /** The row's position in the list. */
   orderOf(row: Row): string;
 }
-
-/** No request reads more rows of an index than this; a page that ends there is short but goes on. */
-const maxRowsRead = 1_000;
 
 /** Collects one page over several partitions, with a filter, in list order. */
 export async function collectList<Schema extends z.ZodMiniType>(
   db: Database,
   schema: Schema,
   query: CollectQuery<z.output<Schema>>,
-): Promise<{ rows: z.output<Schema>[]; more: boolean; position: string | undefined }> {
-  const { sources, direction, limit, matches, orderOf } = query;
+): Promise<{ rows: z.output<Schema>[]; more: boolean; position: string | undefined; read: number }> {
+  const { sources, direction, limit, matches, atMostRead, orderOf } = query;
   const sign = direction === 'ASC' ? 1 : -1;
   const compare = (left: string, right: string) => (left === right ? 0 : left < right ? -sign : sign);
   const rows: z.output<Schema>[] = [];
   let position = query.after;
-  for (let read = 0; read + sources.length <= maxRowsRead; ) {
-    const size = Math.min(limit + 1, 100, Math.floor((maxRowsRead - read) / sources.length));
+  let read = 0;
+  while (read + sources.length <= atMostRead) {
+    // A filter may leave little of a page, so it gets a large one.
+    const wanted = matches ? 100 : Math.min(limit + 1, 100);
+    const size = Math.min(wanted, Math.floor((atMostRead - read) / sources.length));
     const pages = await Promise.all(
       sources.map((source) => readList(db, schema, { ...source, direction, limit: size, after: position })),
     );
@@ -154,13 +156,13 @@ export async function collectList<Schema extends z.ZodMiniType>(
       .filter(({ order }) => horizon === undefined || compare(order, horizon) <= 0)
       .sort((left, right) => compare(left.order, right.order));
     for (const { row, order } of known) {
-      if (!matches(row)) continue;
-      if (rows.length === limit) return { rows, more: true, position };
+      if (matches && !matches(row)) continue;
+      if (rows.length === limit) return { rows, more: true, position, read };
       rows.push(row);
       position = order;
     }
-    if (!more) return { rows, more: false, position };
+    if (!more) return { rows, more: false, position, read };
     position = horizon ?? position;
   }
-  return { rows, more: true, position };
+  return { rows, more: true, position, read };
 }

@@ -3,6 +3,7 @@ import { CompactEncrypt } from 'jose/jwe/compact/encrypt';
 import { hashOf } from '../crypto.ts';
 import { expiringCache } from '../expiring-cache.ts';
 import type { KeyWrapper } from './key-wrapper.ts';
+import { VaultError } from './vault-error.ts';
 
 /** Where a sealed value belongs. A value that was moved to another place does not open there. */
 export interface SealContext {
@@ -20,18 +21,6 @@ export interface Vault {
   seal(plaintext: string, context: SealContext): Promise<string>;
   /** @throws VaultError `unreadable` when the value was changed or belongs elsewhere, `key_unavailable` without its key */
   open(sealed: string, context: SealContext): Promise<string>;
-}
-
-export type VaultErrorCode = 'unreadable' | 'key_unavailable';
-
-export class VaultError extends Error {
-  override readonly name = 'VaultError';
-  readonly code: VaultErrorCode;
-
-  constructor(code: VaultErrorCode, message: string, options?: ErrorOptions) {
-    super(message, options);
-    this.code = code;
-  }
 }
 
 export interface VaultDeps {

@@ -1,16 +1,10 @@
-import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { localClientConfig } from '../../infra/local/embedded-dynamodb.ts';
-import { createContext } from '../../infra/local/lambda-context.ts';
-import { composeHandlers } from '../../infra/local/local-service.ts';
-import { hashSecret, parseHandle } from '../../lib/flow/handle.ts';
+import { hashSecret } from '../../lib/flow/handle.ts';
 import { grantIdOf } from '../../lib/grant/grant.ts';
-import type { HttpEvent, HttpResult } from '../../lib/http/types.ts';
-import { documentClient } from '../../lib/store/aws-database.ts';
 import { dynamoFlowStore } from '../../lib/store/flow-store.ts';
 import { dynamoGrantStore } from '../../lib/store/grant-store.ts';
-import { injectFaults } from '../support/faults.ts';
+import { handleOf, startInstance } from '../support/instance.ts';
 import { startTestService, type TestEnvironment, type TestService } from '../support/service.ts';
 
 let service: TestService;
@@ -21,42 +15,7 @@ beforeAll(async () => {
 
 afterAll(() => service.close());
 
-/** A second function instance with a client of its own, which can be made to fail and to stop. */
-function otherInstance() {
-  const client = documentClient(new DynamoDBClient({ ...localClientConfig(service.db.endpoint), maxAttempts: 1 }));
-  const faults = injectFaults(client);
-  const handlers = composeHandlers({
-    db: { client, tables: service.db.tables },
-    keyWrapper: service.keyWrapper,
-    slackBaseUrl: service.slack.url,
-    publicUrl: service.url,
-    flowTtlSeconds: 300,
-    log: service.log,
-    now: service.now,
-  });
-  const hit = (callback: string): Promise<HttpResult> =>
-    handlers['slack-callback'](callbackEvent(callback), createContext('slack-callback'));
-  return { faults, hit };
-}
-
-function callbackEvent(callback: string): HttpEvent {
-  const url = new URL(callback);
-  return {
-    version: '2.0',
-    routeKey: 'GET /v1/integrations/chat/oauth/callback/slack',
-    rawPath: url.pathname,
-    rawQueryString: url.search.slice(1),
-    headers: {},
-    isBase64Encoded: false,
-    requestContext: { requestId: 'test', http: { method: 'GET', path: url.pathname } },
-  } as HttpEvent;
-}
-
-function handleOf(callback: string) {
-  const handle = parseHandle(new URL(callback).searchParams.get('state') ?? '');
-  if (!handle) throw new Error('no state');
-  return handle;
-}
+const otherInstance = () => startInstance(service);
 
 async function newCallback(body: Record<string, unknown> = {}) {
   const environment = await service.createTestEnvironment();

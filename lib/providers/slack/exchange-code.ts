@@ -3,7 +3,7 @@ import { type ExchangedFlow, exchangeTimeoutMilliseconds, type Flow, type Redeem
 import { FlowFailure } from '../../flow/flow-failure.ts';
 import type { Integration } from '../../integration/integration.ts';
 import { runInstallProvider } from './run-install-provider.ts';
-import { agedAnswer, readAccessAnswer, type SlackAccessAnswer } from './slack-answer.ts';
+import { answerForLibrary, readAccessAnswer, type SlackAccessAnswer } from './slack-answer.ts';
 import { callSlack, type Fetch } from './slack-http.ts';
 
 export interface ExchangeDeps {
@@ -59,7 +59,7 @@ export async function exchangeCode(
         await deps.discard(integration, flow, read.answer);
         throw new FlowFailure('exchange_outcome_unknown');
       }
-      return response;
+      return { response: { ...response, body: answerForLibrary(response.body) }, answer: read.answer };
     },
   });
   if (!exchanged) throw new Error('the library finished without an exchange');
@@ -72,13 +72,17 @@ export async function resumeExchange(
   integration: Integration,
   flow: ExchangedFlow,
 ): Promise<Exchanged> {
-  const body = agedAnswer(await deps.openExchange(flow), deps.now() - flow.asOf);
+  const sealed = await deps.openExchange(flow);
+  const read = readAccessAnswer(200, sealed);
+  if (read.kind !== 'granted') throw new FlowFailure('provider_unavailable');
+  const body = answerForLibrary(sealed, deps.now() - flow.asOf);
+  const headers = new Headers({ 'content-type': 'application/json' });
   const installation = await runInstallProvider({
     ...runOf(deps, integration, flow),
     // Neither leaves this process: the exchange is answered from the seal.
     clientSecret: 'sealed',
     code: 'sealed',
-    exchange: async () => ({ status: 200, headers: new Headers({ 'content-type': 'application/json' }), body }),
+    exchange: async () => ({ response: { status: 200, headers, body }, answer: read.answer }),
   });
   return { flow, installation };
 }

@@ -31,7 +31,13 @@ export function grantedOf(installation: Installation): Granted {
         scopes: user.scopes ?? [],
       },
     }),
-    ...(incomingWebhook && { webhook: { url: incomingWebhook.url, channel: incomingWebhook.channel } }),
+    ...(incomingWebhook && {
+      webhook: {
+        url: incomingWebhook.url,
+        channel: incomingWebhook.channel,
+        channelId: incomingWebhook.channelId,
+      },
+    }),
   };
 }
 

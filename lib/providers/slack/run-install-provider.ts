@@ -1,14 +1,22 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Installation, InstallURLOptions, Logger } from '@slack/oauth';
+import * as z from 'zod/mini';
 import { FlowFailure } from '../../flow/flow-failure.ts';
+import { parseJson, plainCode, type SlackAccessAnswer } from './slack-answer.ts';
 import { callSlack, type Fetch, SlackCallError, type SlackResponse } from './slack-http.ts';
 
 /** `auth.test` is the only call that may be repeated: it changes nothing. */
 const authTestTries = 3;
 const authTestTimeoutMilliseconds = 2_000;
 
-/** What `auth.test` says of a token that will not come alive again. */
-const deadTokenErrors = new Set(['invalid_auth', 'token_revoked', 'token_expired', 'account_inactive', 'not_authed']);
+/** What `auth.test` says of itself and not of the token; anything else that is not ok ends the flow. */
+const transientErrors = new Set([
+  'ratelimited',
+  'internal_error',
+  'fatal_error',
+  'service_unavailable',
+  'request_timeout',
+]);
 
 export interface InstallProviderRun {
   readonly clientId: string;
@@ -18,7 +26,10 @@ export interface InstallProviderRun {
   readonly installOptions: InstallURLOptions;
   readonly code: string;
   /** Answers the library's `oauth.v2.access`: by Slack the first time, from the sealed answer later. */
-  readonly exchange: (url: string, init: RequestInit) => Promise<SlackResponse>;
+  readonly exchange: (
+    url: string,
+    init: RequestInit,
+  ) => Promise<{ response: SlackResponse; answer: SlackAccessAnswer }>;
   readonly fetch: Fetch;
 }
 
@@ -35,6 +46,7 @@ export async function runInstallProvider(run: InstallProviderRun): Promise<Insta
   const { InstallProvider } = await import('@slack/oauth');
   let failure: unknown;
   let installation: Installation | undefined;
+  let answer: SlackAccessAnswer | undefined;
   // The library wraps what its fetch throws, so the reason is kept aside.
   const failed = (error: unknown): never => {
     failure ??= error;
@@ -63,8 +75,14 @@ export async function runInstallProvider(run: InstallProviderRun): Promise<Insta
       retryConfig: { retries: 0 },
       fetch: async (input: string | URL | Request, init: RequestInit = {}) => {
         const url = String(input);
-        if (url.endsWith('/api/oauth.v2.access')) return toResponse(await run.exchange(url, init).catch(failed));
-        if (url.endsWith('/api/auth.test')) return toResponse(await authTest(run.fetch, url, init).catch(failed));
+        if (url.endsWith('/api/oauth.v2.access')) {
+          const exchanged = await run.exchange(url, init).catch(failed);
+          answer = exchanged.answer;
+          return toResponse(exchanged.response);
+        }
+        if (url.endsWith('/api/auth.test')) {
+          return toResponse(await authTest(run.fetch, url, init, answer).catch(failed));
+        }
         return failed(new Error('the library called a method that it is not known to need'));
       },
     },
@@ -80,22 +98,49 @@ export async function runInstallProvider(run: InstallProviderRun): Promise<Insta
   throw failure ?? new Error('the library stored no installation');
 }
 
+const identitySchema = z.looseObject({
+  ok: z.boolean(),
+  error: z.optional(z.string()),
+  team_id: z.nullish(z.string()),
+  enterprise_id: z.nullish(z.string()),
+  user_id: z.nullish(z.string()),
+});
+
 /**
- * @throws FlowFailure `token_revoked` for a dead token
+ * @throws FlowFailure `token_revoked` for a dead token, `token_mismatch` for one of somebody else
  * @throws SlackCallError when no try got an answer
  */
-async function authTest(send: Fetch, url: string, init: RequestInit): Promise<SlackResponse> {
+async function authTest(
+  send: Fetch,
+  url: string,
+  init: RequestInit,
+  granted: SlackAccessAnswer | undefined,
+): Promise<SlackResponse> {
   for (let attempt = 1; ; attempt += 1) {
     try {
       const response = await callSlack(send, url, init, authTestTimeoutMilliseconds);
-      const answer = response.status === 200 ? (JSON.parse(response.body) as { ok?: boolean; error?: string }) : {};
-      if (answer.ok === true) return response;
-      if (answer.error !== undefined && deadTokenErrors.has(answer.error)) throw new FlowFailure('token_revoked');
-      throw new SlackCallError(`auth.test answered ${response.status}`);
+      const identity = identitySchema.safeParse(response.status === 200 ? parseJson(response.body) : undefined);
+      if (!identity.success) throw new SlackCallError(`auth.test answered ${response.status}`);
+      const { ok, error = '' } = identity.data;
+      if (ok && !isOf(identity.data, granted)) throw new FlowFailure('token_mismatch');
+      if (ok) return response;
+      if (transientErrors.has(error)) throw new SlackCallError(`auth.test answered ${plainCode(error)}`);
+      throw new FlowFailure('token_revoked', { providerError: plainCode(error) });
     } catch (error) {
       if (error instanceof FlowFailure || attempt === authTestTries) throw error;
     }
   }
+}
+
+/** Whether the token is of the account that the exchange named, and a bot's of its bot. */
+function isOf(identity: z.infer<typeof identitySchema>, granted: SlackAccessAnswer | undefined): boolean {
+  if (!granted) return false;
+  const { team, enterprise, bot_user_id: botUserId, authed_user: user } = granted;
+  const ofAccount = granted.is_enterprise_install
+    ? identity.enterprise_id === enterprise?.id
+    : identity.team_id === team?.id;
+  const people = [botUserId, user?.id].filter((id) => typeof id === 'string');
+  return ofAccount && (typeof identity.user_id !== 'string' || people.includes(identity.user_id));
 }
 
 function toResponse({ status, headers, body }: SlackResponse): Response {

@@ -1,6 +1,11 @@
 import * as z from 'zod/mini';
+import type { Account, Token } from '../../grant/grant.ts';
 
-const named = z.object({ id: z.string().check(z.minLength(1)), name: z.nullish(z.string()) });
+/** Longer texts than Slack gives would not fit into a row. */
+const text = z.string().check(z.maxLength(4_096));
+const named = z.object({ id: text.check(z.minLength(1)), name: z.nullish(text) });
+const tenYearsInSeconds = 10 * 365 * 24 * 60 * 60;
+const lifetime = z.nullish(z.int().check(z.minimum(0), z.maximum(tenYearsInSeconds)));
 
 /**
  * A successful answer of `oauth.v2.access`, as far as this service relies on it.
@@ -8,23 +13,25 @@ const named = z.object({ id: z.string().check(z.minLength(1)), name: z.nullish(z
  */
 const accessAnswerSchema = z.looseObject({
   ok: z.literal(true),
-  app_id: z.string(),
-  access_token: z.nullish(z.string()),
-  scope: z.nullish(z.string()),
-  bot_user_id: z.nullish(z.string()),
-  refresh_token: z.nullish(z.string()),
-  expires_in: z.nullish(z.number()),
+  app_id: text,
+  access_token: z.nullish(text),
+  scope: z.nullish(z.string().check(z.maxLength(20_000))),
+  bot_user_id: z.nullish(text),
+  refresh_token: z.nullish(text),
+  expires_in: lifetime,
   team: z.nullish(named),
   enterprise: z.nullish(named),
   is_enterprise_install: z.nullish(z.boolean()),
   authed_user: z.nullish(
     z.looseObject({
-      id: z.nullish(z.string()),
-      access_token: z.nullish(z.string()),
-      expires_in: z.nullish(z.number()),
+      id: z.nullish(text),
+      access_token: z.nullish(text),
+      scope: z.nullish(z.string().check(z.maxLength(20_000))),
+      refresh_token: z.nullish(text),
+      expires_in: lifetime,
     }),
   ),
-  incoming_webhook: z.nullish(z.looseObject({ url: z.string(), channel: z.nullish(z.string()) })),
+  incoming_webhook: z.nullish(z.looseObject({ url: text, channel: z.nullish(text), channel_id: z.nullish(text) })),
 });
 
 export type SlackAccessAnswer = z.infer<typeof accessAnswerSchema>;
@@ -49,16 +56,36 @@ export function readAccessAnswer(status: number, body: string): SlackAnswer {
 }
 
 /**
- * A sealed answer as it would read now: lifetimes count from the exchange, and the library adds them to the present.
+ * An answer as the library is to read it: it takes null for a value, and a missing `authed_user` for an object.
+ * Lifetimes count from the exchange and the library adds them to the present, so a resumed answer has them shortened.
  */
-export function agedAnswer(body: string, elapsedMilliseconds: number): string {
+export function answerForLibrary(body: string, elapsedMilliseconds = 0): string {
   const elapsed = Math.ceil(elapsedMilliseconds / 1000);
   const aged = (part: unknown): unknown =>
     isRecord(part) && typeof part['expires_in'] === 'number'
       ? { ...part, expires_in: Math.max(0, part['expires_in'] - elapsed) }
       : part;
-  const answer = aged(JSON.parse(body));
-  return JSON.stringify(isRecord(answer) ? { ...answer, authed_user: aged(answer['authed_user']) } : answer);
+  const answer = withoutNulls(JSON.parse(body)) as Record<string, unknown>;
+  const team = answer['team'] ?? null;
+  return JSON.stringify({ ...(aged(answer) as object), team, authed_user: aged(answer['authed_user'] ?? {}) });
+}
+
+function withoutNulls(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutNulls);
+  if (!isRecord(value)) return value;
+  const kept = Object.entries(value).filter(([, member]) => member !== null);
+  return Object.fromEntries(kept.map(([key, member]) => [key, withoutNulls(member)]));
+}
+
+/** The bot's token and its account, as far as an answer has them. */
+export function grantOf(answer: SlackAccessAnswer): { account: Account; token: Token } | undefined {
+  const account = answer.is_enterprise_install ? answer.enterprise : answer.team;
+  if (!account || !answer.access_token) return undefined;
+  const kind = answer.is_enterprise_install ? 'enterprise' : 'workspace';
+  return {
+    account: { id: account.id, name: account.name ?? undefined, kind },
+    token: { accessToken: answer.access_token, refreshToken: answer.refresh_token ?? undefined },
+  };
 }
 
 /** Slack's codes are words; anything else is not repeated in logs, pages or URLs. */
@@ -70,7 +97,8 @@ function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-function parseJson(text: string): unknown {
+/** @returns undefined for what is not JSON */
+export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {

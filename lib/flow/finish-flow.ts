@@ -1,0 +1,100 @@
+import { bindingOf, type Integration, isAtLeastAsStrict } from '../integration/integration.ts';
+import { errorFields } from '../log.ts';
+import { type FinishDeps, finishConnect } from './finish-connect.ts';
+import { finishLinkUser } from './finish-link-user.ts';
+import { type ExchangedFlow, type Flow, resumeMilliseconds } from './flow.ts';
+import { FlowFailure } from './flow-failure.ts';
+import type { Granted } from './granted.ts';
+import { endAt, type ReceiveDeps, type Received } from './receive-callback.ts';
+
+export interface FinishFlowDeps extends ReceiveDeps, FinishDeps {
+  /** Lets go of what a flow's sealed answer holds, before the flow fails and the seal is erased. */
+  discardSealed(flow: ExchangedFlow): Promise<void>;
+}
+
+export type CallbackOutcome =
+  | Exclude<Received<never>, { kind: 'redeemed' | 'exchanged' | 'ended' }>
+  /** The integration is missing when it was deleted meanwhile. */
+  | { readonly kind: 'ended'; readonly flow: Flow; readonly integration: Integration | undefined };
+
+/** What a provider's sealed answer comes to, once it is verified. */
+export interface Obtained {
+  readonly flow: ExchangedFlow;
+  readonly granted: Granted;
+}
+
+/**
+ * Takes a flow to its outcome from its exchange; may run any number of times, at once or one after the other.
+ * @param obtain gets and verifies what was granted; a FlowFailure ends the flow, any other error leaves it to the next hit
+ */
+export async function finishFlow(
+  deps: FinishFlowDeps,
+  flow: Flow,
+  obtain: () => Promise<Obtained>,
+): Promise<CallbackOutcome> {
+  let integration: Integration | undefined;
+  try {
+    // A seal that nobody could open into rows for so long will not do so now.
+    if (flow.asOf !== undefined && flow.asOf + resumeMilliseconds <= deps.now()) {
+      throw new FlowFailure('exchange_outcome_unknown');
+    }
+    const obtained = await obtain();
+    // Read afresh: a deletion since the redeeming stops here.
+    integration = await usableIntegration(deps, obtained.flow);
+    const write = flow.mode === 'link_user' ? finishLinkUser : finishConnect;
+    const outcome = await write(deps, integration, obtained.flow, obtained.granted);
+    const completed = await deps.flows.complete(obtained.flow, { outcome, ...endAt(deps.now()) });
+    if (completed) deps.log.info('flow completed', logFields(completed));
+    return ended(deps, completed ?? (await deps.flows.get(flow.flowId)) ?? flow, integration);
+  } catch (error) {
+    try {
+      if (error instanceof FlowFailure) return await failFlow(deps, flow, error, integration);
+      throw error;
+    } catch (interruption) {
+      // Nothing is lost: a sealed exchange is finished by the next hit, an unsealed one ends with its lease.
+      deps.log.error('a callback was interrupted', { ...logFields(flow), ...errorFields(interruption) });
+      return { kind: 'waiting' };
+    }
+  }
+}
+
+async function failFlow(
+  deps: FinishFlowDeps,
+  flow: Flow,
+  failure: FlowFailure,
+  integration: Integration | undefined,
+): Promise<CallbackOutcome> {
+  const current = (await deps.flows.get(flow.flowId)) ?? flow;
+  // Another hit had its outcome first.
+  if (isOver(current)) return ended(deps, current, integration);
+  // A dead token needs no end, and a link keeps none.
+  const holdsToken = current.status === 'EXCHANGED' && flow.mode === 'connect' && failure.code !== 'token_revoked';
+  if (holdsToken) await deps.discardSealed(current as ExchangedFlow);
+  const { code, providerError } = failure;
+  const failed = await deps.flows.fail(current, { failure: code, providerError, ...endAt(deps.now()) });
+  deps.log.warn('flow failed', { ...logFields(flow), failure: code, providerError });
+  return ended(deps, failed ?? (await deps.flows.get(flow.flowId)) ?? current, integration);
+}
+
+export async function ended(deps: FinishFlowDeps, flow: Flow, known?: Integration): Promise<CallbackOutcome> {
+  if (!isOver(flow)) return { kind: 'waiting' };
+  const integration = known ?? (await deps.integrations.get(flow.integrationId, flow.environmentId));
+  return { kind: 'ended', flow, integration };
+}
+
+/** @throws FlowFailure when the product does not offer this integration any more, or not to such a flow */
+export async function usableIntegration(deps: FinishFlowDeps, flow: Flow): Promise<Integration> {
+  const integration = await deps.integrations.get(flow.integrationId, flow.environmentId);
+  if (!integration) throw new FlowFailure('integration_unavailable');
+  if (!isAtLeastAsStrict(flow.binding, bindingOf(integration))) throw new FlowFailure('binding_changed');
+  return integration;
+}
+
+function isOver({ status }: Flow): boolean {
+  return status === 'COMPLETED' || status === 'FAILED';
+}
+
+/** A flow's id is the public half of its handles. */
+function logFields({ flowId, environmentId, integrationId, mode, status }: Flow) {
+  return { flowId, environmentId, integrationId, mode, status };
+}

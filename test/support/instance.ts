@@ -1,0 +1,86 @@
+import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import { localClientConfig } from '../../infra/local/embedded-dynamodb.ts';
+import { createContext } from '../../infra/local/lambda-context.ts';
+import { composeHandlers } from '../../infra/local/local-service.ts';
+import { parseHandle } from '../../lib/flow/handle.ts';
+import type { HttpEvent, HttpResult } from '../../lib/http/types.ts';
+import { documentClient } from '../../lib/store/aws-database.ts';
+import { injectFaults } from './faults.ts';
+import type { TestService } from './service.ts';
+
+/** A command on its way to DynamoDB, as the SDK's middleware sees it. */
+export interface Command {
+  readonly name: string;
+  // biome-ignore lint/suspicious/noExplicitAny: a test looks at whatever part of an input it waits for
+  readonly input: any;
+}
+
+/** Another instance of a service's functions, with a client of its own that can be made to fail and to stop. */
+export function startInstance(service: TestService, options: { fetch?: typeof fetch; maxAttempts?: number } = {}) {
+  const client = documentClient(
+    new DynamoDBClient({ ...localClientConfig(service.db.endpoint), maxAttempts: options.maxAttempts ?? 1 }),
+  );
+  const faults = injectFaults(client);
+  const handlers = composeHandlers({
+    db: { client, tables: service.db.tables },
+    keyWrapper: service.keyWrapper,
+    slackBaseUrl: service.slack.url,
+    publicUrl: service.url,
+    flowTtlSeconds: 300,
+    log: service.log,
+    now: service.now,
+    ...(options.fetch && { fetch: options.fetch }),
+  });
+  return {
+    faults,
+    hit: (callback: string): Promise<HttpResult> =>
+      handlers['slack-callback'](callbackEvent(callback), createContext('slack-callback')),
+    /** Does something just before the first command that is looked for is sent. */
+    before(matches: (command: Command) => boolean, act: () => Promise<unknown>) {
+      let acted = false;
+      client.middlewareStack.add(
+        (next, context) => async (args) => {
+          if (!acted && matches({ name: context.commandName ?? '', input: args.input })) {
+            acted = true;
+            await act();
+          }
+          return next(args);
+        },
+        { step: 'initialize', name: 'before', override: true },
+      );
+    },
+    /** Loses the answer of the first command that is looked for, below the SDK's own retries. */
+    loseAnswer(matches: (command: Command) => boolean) {
+      let lost = false;
+      client.middlewareStack.add(
+        (next, context) => async (args) => {
+          const result = await next(args);
+          if (lost || !matches({ name: context.commandName ?? '', input: args.input })) return result;
+          lost = true;
+          throw Object.assign(new Error('socket hang up'), { name: 'TimeoutError', code: 'ECONNRESET' });
+        },
+        { step: 'deserialize', name: 'loseAnswer', override: true },
+      );
+    },
+  };
+}
+
+function callbackEvent(callback: string): HttpEvent {
+  const url = new URL(callback);
+  return {
+    version: '2.0',
+    routeKey: 'GET /v1/integrations/chat/oauth/callback/slack',
+    rawPath: url.pathname,
+    rawQueryString: url.search.slice(1),
+    headers: {},
+    isBase64Encoded: false,
+    requestContext: { requestId: 'test', http: { method: 'GET', path: url.pathname } },
+  } as HttpEvent;
+}
+
+/** The state in the address of a callback. */
+export function handleOf(callback: string) {
+  const handle = parseHandle(new URL(callback).searchParams.get('state') ?? '');
+  if (!handle) throw new Error('no state');
+  return handle;
+}
