@@ -21,7 +21,7 @@ import type { Tables } from './tables.ts';
 import type { VaultKey } from './vault-key.ts';
 
 /** What the functions read of their environment: what `lib/config.ts` knows, and the variable of the logger. */
-export type Variables = { readonly [Name in VariableName | 'LOG_LEVEL']?: string };
+export type Variables = { readonly [Name in VariableName]?: string };
 
 export interface ApiFunctionProps {
   readonly name: FunctionName;
@@ -56,7 +56,7 @@ export class ApiFunction extends Construct {
       code: codeOf(props.name),
       memorySize: settings.memoryMegabytes,
       timeout: Duration.seconds(settings.timeoutSeconds),
-      environment: { LOG_LEVEL: 'INFO', ...props.environment },
+      environment: { ...props.environment },
       role,
       logGroup,
       loggingFormat: LoggingFormat.JSON,

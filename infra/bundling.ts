@@ -24,7 +24,6 @@ function bundleOptions(entryPoint: string) {
     mainFields: ['module', 'main'],
     minify: true,
     // The names of errors are taken from their classes, by @slack/oauth among others.
-    keepNames: true,
     legalComments: 'none',
     // A map would have to be loaded with every cold start to be of use. Names survive, and building the same commit
     // with `sourcemap` turned on gives the map of a stack trace that needs one.

@@ -1,15 +1,16 @@
-import { Logger } from '@aws-lambda-powertools/logger';
 import { runsOnLambda } from '../config.ts';
 import type { Log } from '../log.ts';
 import type { HttpHandler } from './types.ts';
 
-/** JSON lines in CloudWatch. Callers pass what belongs to a request with each line, so nothing is shared between them. */
+/**
+ * One line per call. Lambda's JSON log format makes a JSON record of it, with time, level and request id, which is all
+ * that a logging library would add.
+ */
 export function lambdaLog(): Log {
-  const logger = new Logger({ serviceName: 'chat-connect' });
   return {
-    info: (message, fields = {}) => logger.info(message, fields),
-    warn: (message, fields = {}) => logger.warn(message, fields),
-    error: (message, fields = {}) => logger.error(message, fields),
+    info: (message, fields) => console.info({ message, ...fields }),
+    warn: (message, fields) => console.warn({ message, ...fields }),
+    error: (message, fields) => console.error({ message, ...fields }),
   };
 }
 

@@ -27,23 +27,27 @@ export async function readList<Schema extends z.ZodMiniType>(
   query: ListQuery,
 ): Promise<ListPage<z.output<Schema>>> {
   const { partitionKey, sortKey } = indexSchema(query.index);
-  const { Items = [], LastEvaluatedKey } = await db.client.send(
+  const ascending = query.direction === 'ASC';
+  const { Items: keys = [], LastEvaluatedKey } = await db.client.send(
     new QueryCommand({
       TableName: db.tables.connections,
       IndexName: query.index,
-      KeyConditionExpression: '#partition = :partition',
-      ExpressionAttributeNames: { '#partition': partitionKey },
-      ExpressionAttributeValues: { ':partition': query.partition },
-      ScanIndexForward: query.direction === 'ASC',
+      KeyConditionExpression:
+        query.after === undefined
+          ? '#partition = :partition'
+          : `#partition = :partition AND #order ${ascending ? '>' : '<'} :after`,
+      ExpressionAttributeNames: {
+        '#partition': partitionKey,
+        ...(query.after === undefined ? {} : { '#order': sortKey }),
+      },
+      ExpressionAttributeValues: {
+        ':partition': query.partition,
+        ...(query.after === undefined ? {} : { ':after': query.after }),
+      },
+      ScanIndexForward: ascending,
       Limit: query.limit,
-      ...(query.after === undefined
-        ? {}
-        : // Position alone decides where the page starts; the table's key only has to be there.
-          { ExclusiveStartKey: { pk: '-', sk: '-', [partitionKey]: query.partition, [sortKey]: query.after } }),
     }),
   );
-  // Where a page starts among rows of one position is DynamoDB's own affair; positions are unique, so the row is known.
-  const keys = Items.filter((key) => key[sortKey] !== query.after);
   const rows = await readRows(db, keys);
   return {
     rows: keys.flatMap((key) => {
@@ -51,7 +55,7 @@ export async function readList<Schema extends z.ZodMiniType>(
       // A row that has left the partition, or its place in it, is shown where it is now, once the index knows.
       return row?.[partitionKey] === query.partition && row[sortKey] === key[sortKey] ? readable(schema, row) : [];
     }),
-    last: Items.at(-1)?.[sortKey] as string | undefined,
+    last: keys.at(-1)?.[sortKey] as string | undefined,
     more: LastEvaluatedKey !== undefined,
   };
 }

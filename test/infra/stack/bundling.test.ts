@@ -62,10 +62,10 @@ describe('a bundle of the libraries that functions use', () => {
     expect(output).toMatch(/^No AWS credentials in the environment/);
   });
 
-  it('keeps the names of classes', () => {
-    const { output } = run(`console.log(require(${JSON.stringify(bundled.file)}).NamedError.name)`, {});
+  it('keeps the names that our errors give themselves, by which the log tells them apart', () => {
+    const { output } = run(`console.log(new (require(${JSON.stringify(bundled.file)}).ConfigError)().name)`, {});
 
-    expect(output).toBe('NamedError');
+    expect(output).toBe('ConfigError');
   });
 });
 

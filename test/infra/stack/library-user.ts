@@ -2,7 +2,7 @@ import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { KMSClient } from '@aws-sdk/client-kms';
 import { InstallProvider } from '@slack/oauth';
 
-export class NamedError extends Error {}
+export { ConfigError } from '../../../lib/config.ts';
 
 /** Loads both SDK clients and the Slack library, whose classes a bundle then has to hold. */
 export function credentials() {

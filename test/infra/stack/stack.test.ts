@@ -160,7 +160,7 @@ describe('the functions', () => {
     meta: [],
   };
 
-  const everywhere = { LOG_LEVEL: 'INFO', PUBLIC_URL: `${apiId}.ApiEndpoint` };
+  const everywhere = { PUBLIC_URL: `${apiId}.ApiEndpoint` };
   const tables = { CONNECTIONS_TABLE: connectionsId, FLOWS_TABLE: flowsId };
   const expectedEnvironments: Record<FunctionName, Record<string, string>> = {
     'generate-oauth-url': { ...everywhere, ...tables },

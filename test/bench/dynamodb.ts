@@ -1,0 +1,81 @@
+import { injectFaults } from '../support/faults.ts';
+import { startTestService, type TestService } from '../support/service.ts';
+import { eventOf } from './http-event.ts';
+import { newInstance } from './instance.ts';
+import { atMost, both, noGoal, type Table } from './report.ts';
+
+/** How many commands to DynamoDB a warm instance sends for what it is asked most. */
+export async function measureDynamodb(): Promise<Table> {
+  const service = await startTestService();
+  try {
+    return {
+      title: 'DynamoDB commands of one call, in an instance that has served the environment before',
+      rows: await count(service),
+      notes: [
+        'A callback opens the data key of its environment, which costs 1 more read per instance when it is cold.',
+        "Routes but the one for URLs read the caller's API key each time: that read is among those shown.",
+      ],
+    };
+  } finally {
+    await service.close();
+  }
+}
+
+async function count(service: TestService) {
+  const { apiKey } = await service.createTestEnvironment();
+  const instance = newInstance(service);
+  const commands = injectFaults(instance.client);
+
+  const makeUrl = async (subscriberId: string, request: Record<string, unknown> = {}): Promise<string> => {
+    const body = { integrationIdentifier: 'slack', subscriberId, ...request };
+    const event = eventOf('POST /v1/integrations/channel-connections/oauth', { apiKey, body });
+    const { body: answer = '' } = await instance.call('generate-oauth-url', event);
+    return JSON.parse(answer).data.url as string;
+  };
+  const follow = (callback: string) => {
+    const { search } = new URL(callback);
+    const event = eventOf('GET /v1/integrations/chat/oauth/callback/slack', { query: search.slice(1) });
+    return instance.call('slack-callback', event);
+  };
+  const getConnection = (identifier: string) =>
+    instance.call(
+      'channel-connections',
+      eventOf('GET /v1/channel-connections/{identifier}', { apiKey, pathParameters: { identifier } }),
+    );
+  const counted = async <Result>(work: () => Promise<Result>) => {
+    commands.reset();
+    const result = await work();
+    return { result, cost: { writes: commands.writes, reads: commands.reads } };
+  };
+
+  await follow(await service.approve(await makeUrl('the-first')));
+  const whole = { connectionIdentifier: 'mine', autoLinkUser: true };
+  const url = await counted(() => makeUrl('ann', whole));
+  const callback = await service.approve(url.result);
+  const connect = await counted(() => follow(callback));
+  const reload = await counted(() => follow(callback));
+  const plainCallback = await service.approve(await makeUrl('bob'));
+  const plainConnect = await counted(() => follow(plainCallback));
+  const given = await counted(() => getConnection('mine'));
+  const connections = JSON.parse(await listConnections()) as { subscriberId: string; identifier: string }[];
+  const bobs = connections.find(({ subscriberId }) => subscriberId === 'bob')?.identifier ?? '';
+  const derived = await counted(() => getConnection(bobs));
+
+  async function listConnections(): Promise<string> {
+    const event = eventOf('GET /v1/channel-connections', { apiKey });
+    return JSON.stringify(JSON.parse((await instance.call('channel-connections', event)).body ?? '').data);
+  }
+
+  return [
+    { call: 'making a URL', ...url.cost, ...both(atMost(1, url.cost.writes), atMost(0, url.cost.reads)) },
+    {
+      call: 'callback of a first connect, given identifier, 1 endpoint',
+      ...connect.cost,
+      ...both(atMost(8, connect.cost.writes), atMost(5, connect.cost.reads)),
+    },
+    { call: 'callback of a first connect, derived identifier, no endpoint', ...plainConnect.cost, ...noGoal },
+    { call: 'reload of the outcome page', ...reload.cost, ...noGoal },
+    { call: 'getting a connection by its derived identifier', ...derived.cost, ...noGoal },
+    { call: 'getting a connection by its given identifier', ...given.cost, ...noGoal },
+  ];
+}
