@@ -31,8 +31,11 @@ const contextSchema = z.record(
  */
 export function parseContext(value: unknown): Context {
   const parsed = contextSchema.safeParse(value);
-  if (!parsed.success || Object.keys(parsed.data).length === 0) throw validationError([structureMessage]);
+  if (!parsed.success) throw validationError([structureMessage]);
   const entries = Object.entries(parsed.data);
+  // A type named __proto__ is dropped on the way, and what is left would be another context than the one that was sent.
+  const isWhole = entries.length === Object.keys(value as object).length;
+  if (entries.length === 0 || !isWhole) throw validationError([structureMessage]);
   if (entries.length > maxContexts) {
     throw validationError([`Too many contexts: ${entries.length} provided, maximum allowed is ${maxContexts}`]);
   }

@@ -1,0 +1,349 @@
+import { ConditionalCheckFailedException } from '@aws-sdk/client-dynamodb';
+import { GetCommand } from '@aws-sdk/lib-dynamodb';
+import { describe, expect, it } from 'vitest';
+import type { Flow } from '../../lib/flow/flow.ts';
+import type { Database } from '../../lib/store/database.ts';
+import { dynamoFlowStore, type FlowEnd, type FlowStore, type RedeemConditions } from '../../lib/store/flow-store.ts';
+import { aFlow, builtAt } from '../support/builders.ts';
+
+const later = builtAt / 1000 + 86_400;
+
+function conditionsOf(flow: Flow, overrides: Partial<RedeemConditions> = {}): RedeemConditions {
+  const { stage, secretHash, providerId } = flow;
+  return { stage, secretHash, providerId, now: builtAt, ...overrides };
+}
+
+function redemption(attempt = 'attempt-1') {
+  return { attempt, answerHash: 'answer-hash', leaseUntil: builtAt + 10_000, expiresAt: later };
+}
+
+const kept = { exchange: 'sealed-exchange', asOf: builtAt + 50, expiresAt: later, dueAt: 'due' };
+const completion = {
+  outcome: { endpointIdentifiers: [], account: { id: 'T0ACME' } },
+  finishedAt: builtAt + 100,
+  expiresAt: later,
+};
+const end: FlowEnd = {
+  failure: 'access_denied',
+  providerError: 'access_denied',
+  finishedAt: builtAt + 100,
+  expiresAt: later,
+};
+
+export function describeFlowStore(database: () => Database): void {
+  describe('dynamoFlowStore', () => {
+    async function issued(overrides: Partial<Flow> = {}) {
+      const flows = dynamoFlowStore(database());
+      const flow = aFlow(overrides);
+      await flows.put(flow);
+      return { flows, flow };
+    }
+
+    async function redeemed() {
+      const { flows, flow } = await issued();
+      const redeemedFlow = await flows.redeem(flow.flowId, conditionsOf(flow), redemption());
+      if (!redeemedFlow) throw new Error('the flow was not redeemed');
+      return { flows, flow: redeemedFlow };
+    }
+
+    async function exchanged() {
+      const { flows, flow } = await redeemed();
+      const exchangedFlow = await flows.keepExchange(flow, kept);
+      if (!exchangedFlow) throw new Error('the exchange was not kept');
+      return { flows, flow: exchangedFlow };
+    }
+
+    async function completed() {
+      const { flows, flow } = await exchanged();
+      const completedFlow = await flows.complete(flow, completion);
+      if (!completedFlow) throw new Error('the flow was not completed');
+      return { flows, flow: completedFlow };
+    }
+
+    async function rawRow(flowId: string) {
+      const { client, tables } = database();
+      const { Item } = await client.send(
+        new GetCommand({ TableName: tables.flows, Key: { pk: `F#${flowId}` }, ConsistentRead: true }),
+      );
+      return Item;
+    }
+
+    describe('put', () => {
+      it('keeps a flow as it was given', async () => {
+        const { flows, flow } = await issued({ returnUrl: 'https://product.example/done' });
+
+        expect(await flows.get(flow.flowId)).toEqual(flow);
+      });
+
+      it('refuses a second flow of the same id', async () => {
+        const { flows, flow } = await issued();
+
+        const second = flows.put({ ...flow, secretHash: 'other' });
+
+        await expect(second).rejects.toThrow(ConditionalCheckFailedException);
+        expect(await flows.get(flow.flowId)).toEqual(flow);
+      });
+
+      it('is put again by a writer whose answer was lost', async () => {
+        const { flows, flow } = await issued();
+
+        await flows.put(flow);
+
+        expect(await flows.get(flow.flowId)).toEqual(flow);
+      });
+    });
+
+    describe('get', () => {
+      it('finds nothing under an unknown id', async () => {
+        const flows = dynamoFlowStore(database());
+
+        expect(await flows.get('unknown')).toBeUndefined();
+      });
+    });
+
+    describe('redeem', () => {
+      it('takes a flow out of ISSUED and records the attempt', async () => {
+        const { flows, flow } = await issued();
+
+        const redeemedFlow = await flows.redeem(flow.flowId, conditionsOf(flow), redemption());
+
+        expect(redeemedFlow).toEqual({ ...flow, status: 'REDEEMING', ...redemption() });
+        expect(await flows.get(flow.flowId)).toEqual(redeemedFlow);
+      });
+
+      it('lets exactly one of 50 parallel hits have the flow', async () => {
+        const { flows, flow } = await issued();
+
+        const results = await Promise.all(
+          Array.from({ length: 50 }, (_, index) =>
+            flows.redeem(flow.flowId, conditionsOf(flow), redemption(`attempt-${index}`)),
+          ),
+        );
+
+        const winners = results.filter((result) => result !== undefined);
+        expect(winners).toHaveLength(1);
+        expect((await flows.get(flow.flowId))?.attempt).toBe(winners[0]?.attempt);
+      });
+
+      it('accepts a flow up to the last millisecond before usableUntil', async () => {
+        const { flows, flow } = await issued();
+        const conditions = conditionsOf(flow, { now: flow.usableUntil - 1 });
+
+        expect(await flows.redeem(flow.flowId, conditions, redemption())).toMatchObject({ status: 'REDEEMING' });
+      });
+
+      it.each<[string, (flow: Flow) => Partial<RedeemConditions>]>([
+        ['of another stage', () => ({ stage: 'sign_in' as Flow['stage'] })],
+        ['with another secret', () => ({ secretHash: 'other' })],
+        ['of another provider', () => ({ providerId: 'msteams' })],
+        ['exactly at usableUntil', (flow) => ({ now: flow.usableUntil })],
+        ['after usableUntil', (flow) => ({ now: flow.usableUntil + 1 })],
+      ])('refuses a hit %s and leaves the flow as it was', async (_, wrong) => {
+        const { flows, flow } = await issued();
+
+        const result = await flows.redeem(flow.flowId, conditionsOf(flow, wrong(flow)), redemption());
+
+        expect(result).toBeUndefined();
+        expect(await flows.get(flow.flowId)).toEqual(flow);
+      });
+
+      it.each(['REDEEMING', 'EXCHANGED', 'COMPLETED', 'FAILED'] as const)(
+        'refuses a flow that is %s',
+        async (status) => {
+          const { flows, flow } = await issued({ status });
+
+          const result = await flows.redeem(flow.flowId, conditionsOf(flow), redemption());
+
+          expect(result).toBeUndefined();
+          expect(await flows.get(flow.flowId)).toEqual(flow);
+        },
+      );
+
+      it('does not bring a flow into being', async () => {
+        const flows = dynamoFlowStore(database());
+        const flow = aFlow();
+
+        expect(await flows.redeem(flow.flowId, conditionsOf(flow), redemption())).toBeUndefined();
+        expect(await flows.get(flow.flowId)).toBeUndefined();
+      });
+    });
+
+    describe('refuse', () => {
+      const refusal = { ...end, answerHash: 'answer-hash' };
+
+      it('ends an issued flow with what the provider said', async () => {
+        const { flows, flow } = await issued();
+
+        const refused = await flows.refuse(flow.flowId, conditionsOf(flow), refusal);
+
+        expect(refused).toEqual({ ...flow, status: 'FAILED', ...refusal });
+      });
+
+      it.each<[string, (flow: Flow) => Partial<RedeemConditions>]>([
+        ['another stage', () => ({ stage: 'sign_in' as Flow['stage'] })],
+        ['another secret', () => ({ secretHash: 'other' })],
+        ['another provider', () => ({ providerId: 'msteams' })],
+        ['a time at usableUntil', (flow) => ({ now: flow.usableUntil })],
+      ])('leaves the flow alone under %s', async (_, wrong) => {
+        const { flows, flow } = await issued();
+
+        expect(await flows.refuse(flow.flowId, conditionsOf(flow, wrong(flow)), refusal)).toBeUndefined();
+        expect(await flows.get(flow.flowId)).toEqual(flow);
+      });
+
+      it('loses to a hit that has redeemed', async () => {
+        const { flows, flow } = await redeemed();
+
+        expect(await flows.refuse(flow.flowId, conditionsOf(flow), refusal)).toBeUndefined();
+        expect(await flows.get(flow.flowId)).toEqual(flow);
+      });
+
+      it('shuts out every later redeeming', async () => {
+        const { flows, flow } = await issued();
+        await flows.refuse(flow.flowId, conditionsOf(flow), refusal);
+
+        expect(await flows.redeem(flow.flowId, conditionsOf(flow), redemption())).toBeUndefined();
+      });
+    });
+
+    describe('keepExchange', () => {
+      it('keeps the sealed exchange and makes the flow due for the sweep', async () => {
+        const { flows, flow } = await redeemed();
+
+        const exchangedFlow = await flows.keepExchange(flow, kept);
+
+        const { dueAt, ...attributes } = kept;
+        expect(exchangedFlow).toEqual({ ...flow, status: 'EXCHANGED', ...attributes });
+        expect(await rawRow(flow.flowId)).toMatchObject({ dueBucket: expect.stringMatching(/^flow#[0-3]$/), dueAt });
+      });
+
+      it('refuses an attempt that does not own the flow', async () => {
+        const { flows, flow } = await redeemed();
+
+        expect(await flows.keepExchange({ ...flow, attempt: 'attempt-2' }, kept)).toBeUndefined();
+        expect(await flows.get(flow.flowId)).toEqual(flow);
+      });
+
+      it('refuses the owner once the flow has left REDEEMING', async () => {
+        const { flows, flow } = await redeemed();
+        const failed = await flows.fail(flow, end);
+
+        expect(await flows.keepExchange(flow, kept)).toBeUndefined();
+        expect(await flows.get(flow.flowId)).toEqual(failed);
+      });
+
+      it('does not exchange a second answer for the first', async () => {
+        const { flows, flow } = await redeemed();
+        const exchangedFlow = await flows.keepExchange(flow, kept);
+
+        expect(await flows.keepExchange(flow, { ...kept, exchange: 'second', asOf: kept.asOf + 1 })).toBeUndefined();
+        expect(await flows.get(flow.flowId)).toEqual(exchangedFlow);
+      });
+
+      it('keeps the exchange again for a writer whose answer was lost', async () => {
+        const { flows, flow } = await redeemed();
+        const exchangedFlow = await flows.keepExchange(flow, kept);
+
+        expect(await flows.keepExchange(flow, kept)).toEqual(exchangedFlow);
+      });
+    });
+
+    describe('complete', () => {
+      it('keeps the outcome and erases the exchange and what made the flow due', async () => {
+        const { flows, flow } = await exchanged();
+
+        const completedFlow = await flows.complete(flow, completion);
+
+        const { exchange, ...rest } = flow;
+        expect(completedFlow).toEqual({ ...rest, status: 'COMPLETED', ...completion });
+        const row = await rawRow(flow.flowId);
+        expect(row).not.toHaveProperty('exchange');
+        expect(row).not.toHaveProperty('dueBucket');
+        expect(row).not.toHaveProperty('dueAt');
+      });
+
+      it('lets exactly one of several finishers write the outcome', async () => {
+        const { flows, flow } = await exchanged();
+
+        const results = await Promise.all(Array.from({ length: 10 }, () => flows.complete(flow, completion)));
+
+        expect(results.filter((result) => result !== undefined)).toHaveLength(1);
+      });
+
+      it.each<[string, () => Promise<{ flows: FlowStore; flow: Flow }>]>([
+        ['an issued', issued],
+        ['a redeemed', redeemed],
+        ['a completed', completed],
+      ])('refuses %s flow', async (_, setup) => {
+        const { flows, flow } = await setup();
+        const unexchanged = { ...flow, attempt: 'attempt-1', exchange: 'none', asOf: 0 };
+
+        expect(await flows.complete(unexchanged, { ...completion, finishedAt: 1 })).toBeUndefined();
+        expect(await flows.get(flow.flowId)).toEqual(flow);
+      });
+
+      it('refuses an attempt that does not own the flow', async () => {
+        const { flows, flow } = await exchanged();
+
+        expect(await flows.complete({ ...flow, attempt: 'attempt-2' }, completion)).toBeUndefined();
+        expect(await flows.get(flow.flowId)).toEqual(flow);
+      });
+    });
+
+    describe('fail', () => {
+      it.each<[string, () => Promise<{ flows: FlowStore; flow: Flow }>]>([
+        ['an issued', issued],
+        ['a redeemed', redeemed],
+        ['an exchanged', exchanged],
+      ])('ends %s flow and erases what must not outlive it', async (_, setup) => {
+        const { flows, flow } = await setup();
+
+        const failed = await flows.fail(flow, end);
+
+        const { exchange, ...rest } = flow;
+        expect(failed).toEqual({ ...rest, status: 'FAILED', ...end });
+        const row = await rawRow(flow.flowId);
+        for (const erased of ['exchange', 'dueBucket', 'dueAt']) expect(row).not.toHaveProperty(erased);
+      });
+
+      it('loses to whoever moved the flow on since it was read', async () => {
+        const { flows, flow: read } = await issued();
+        await flows.redeem(read.flowId, conditionsOf(read), redemption());
+
+        expect(await flows.fail(read, end)).toBeUndefined();
+        expect(await flows.get(read.flowId)).toMatchObject({ status: 'REDEEMING' });
+      });
+
+      it('loses to an exchange that was kept since the flow was read', async () => {
+        const { flows, flow: read } = await redeemed();
+        const exchangedFlow = await flows.keepExchange(read, kept);
+
+        expect(await flows.fail(read, end)).toBeUndefined();
+        expect(await flows.get(read.flowId)).toEqual(exchangedFlow);
+      });
+
+      it('refuses an attempt that does not own the flow', async () => {
+        const { flows, flow } = await redeemed();
+
+        expect(await flows.fail({ ...flow, attempt: 'attempt-2' }, end)).toBeUndefined();
+        expect(await flows.get(flow.flowId)).toEqual(flow);
+      });
+
+      it('never fails a completed flow', async () => {
+        const { flows, flow } = await completed();
+
+        expect(await flows.fail(flow, end)).toBeUndefined();
+        expect(await flows.get(flow.flowId)).toEqual(flow);
+      });
+
+      it('keeps the first reason of a flow that has failed', async () => {
+        const { flows, flow } = await redeemed();
+        const failed = await flows.fail(flow, end);
+        if (!failed) throw new Error('the flow did not fail');
+
+        expect(await flows.fail(failed, { ...end, failure: 'wrong_app' })).toBeUndefined();
+        expect(await flows.get(flow.flowId)).toEqual(failed);
+      });
+    });
+  });
+}

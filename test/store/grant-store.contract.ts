@@ -1,0 +1,362 @@
+import { describe, expect, it } from 'vitest';
+import { randomObjectId } from '../../lib/crypto.ts';
+import type { Grant } from '../../lib/grant/grant.ts';
+import type { Database } from '../../lib/store/database.ts';
+import { dynamoGrantStore, type GrantStore } from '../../lib/store/grant-store.ts';
+import { aGrant, builtAt } from '../support/builders.ts';
+
+const revocation = { asOf: builtAt + 10, flowId: 'flow-2', revokingUntil: builtAt + 10_010 };
+
+export function describeGrantStore(database: () => Database): void {
+  describe('dynamoGrantStore', () => {
+    function setup() {
+      const environmentId = randomObjectId();
+      const grants = dynamoGrantStore(database());
+      const grant = (overrides: Partial<Omit<Grant, 'version'>> = {}) => aGrant({ environmentId, ...overrides });
+      const { grantId } = grant();
+      const stored = () => grants.get(environmentId, grantId);
+      return {
+        environmentId,
+        grants,
+        grant,
+        grantId,
+        stored,
+        /** Writes a grant, and gives it as it is read. */
+        async put(overrides: Partial<Omit<Grant, 'version'>> = {}): Promise<Grant> {
+          await grants.putIfNewer(grant(overrides), builtAt);
+          return (await stored()) as Grant;
+        },
+        /** A token that no grant holds, as its revocation is announced. */
+        announcement: (overrides: Partial<Grant> = {}): Grant => ({
+          ...grant(),
+          version: 1,
+          status: 'revoking',
+          ...revocation,
+          ...overrides,
+        }),
+      };
+    }
+
+    describe('putIfNewer', () => {
+      it('writes a grant where there is none, as version 1', async () => {
+        const { grants, grant, stored } = setup();
+
+        expect(await grants.putIfNewer(grant(), builtAt)).toBe(true);
+        expect(await stored()).toEqual({ ...grant(), version: 1 });
+      });
+
+      it.each<[string, { asOf: number; flowId: string }, boolean]>([
+        ['replaces an older one', { asOf: builtAt + 1, flowId: 'flow-2' }, true],
+        ['replaces an older one of its own flow', { asOf: builtAt + 1, flowId: 'flow-1' }, true],
+        ['is written again by the same flow for the same exchange', { asOf: builtAt, flowId: 'flow-1' }, true],
+        ['gives way to a newer one', { asOf: builtAt - 1, flowId: 'flow-2' }, false],
+        ['gives way to a newer one of its own flow', { asOf: builtAt - 1, flowId: 'flow-1' }, false],
+        ['gives way to one of another flow and the same time', { asOf: builtAt, flowId: 'flow-2' }, false],
+      ])('%s', async (_, writer, written) => {
+        const { grants, grant, stored } = setup();
+        await grants.putIfNewer(grant(), builtAt);
+
+        const result = await grants.putIfNewer(grant({ ...writer, token: 'sealed-again' }), builtAt);
+
+        expect(result).toBe(written);
+        expect(await stored()).toEqual(
+          written ? { ...grant({ ...writer, token: 'sealed-again' }), version: 2 } : { ...grant(), version: 1 },
+        );
+      });
+
+      it('counts the version up with each write', async () => {
+        const { grants, grant, stored } = setup();
+
+        const versions: (number | undefined)[] = [];
+        for (let round = 0; round < 4; round += 1) {
+          await grants.putIfNewer(grant({ asOf: builtAt + round }), builtAt);
+          versions.push((await stored())?.version);
+        }
+
+        expect(versions).toEqual([1, 2, 3, 4]);
+      });
+
+      it('leaves nothing of the older grant behind', async () => {
+        const { grants, grant, stored } = setup();
+        const rich = { userId: 'U1', tokenExpiresAt: 1, appId: 'A1', botUserId: 'B1', botId: 'B2', enterpriseUrl: 'e' };
+        const { grantId } = grant();
+        await grants.putIfNewer(grant({ ...rich, grantId }), builtAt);
+        const plain = grant({ asOf: builtAt + 1 });
+
+        await grants.putIfNewer(plain, builtAt);
+
+        expect(await stored()).toEqual({ ...plain, version: 2 });
+      });
+
+      it('ends with the newest of many that are written at once', async () => {
+        const { grants, grant, stored } = setup();
+        const times = Array.from({ length: 20 }, (_, index) => builtAt + ((index * 7) % 20));
+
+        await Promise.all(times.map((asOf) => grants.putIfNewer(grant({ asOf, flowId: `flow-${asOf}` }), builtAt)));
+
+        expect(await stored()).toMatchObject({ asOf: builtAt + 19, flowId: `flow-${builtAt + 19}` });
+      });
+
+      it('keeps the grants of environments, accounts and persons apart', async () => {
+        const { grants, grant, stored } = setup();
+        await grants.putIfNewer(grant(), builtAt);
+
+        await grants.putIfNewer(grant({ environmentId: randomObjectId(), asOf: builtAt + 1, token: 'other' }), builtAt);
+        await grants.putIfNewer(grant({ account: { id: 'T1', kind: 'workspace' }, asOf: builtAt + 1 }), builtAt);
+        await grants.putIfNewer(grant({ userId: 'U1', asOf: builtAt + 1 }), builtAt);
+
+        expect(await stored()).toEqual({ ...grant(), version: 1 });
+      });
+    });
+
+    describe('references', () => {
+      it('has none at first, also when the grant itself is there', async () => {
+        const { grants, grant, grantId, environmentId } = setup();
+        await grants.putIfNewer(grant(), builtAt);
+
+        expect(await grants.hasReference(environmentId, grantId)).toBe(false);
+      });
+
+      it('knows a reference until it is taken back', async () => {
+        const { grants, grantId, environmentId } = setup();
+        await grants.addReference(environmentId, grantId, 'subject-1', { asOf: builtAt });
+        const before = await grants.hasReference(environmentId, grantId);
+
+        await grants.removeReference(environmentId, grantId, 'subject-1', { asOf: builtAt });
+
+        expect([before, await grants.hasReference(environmentId, grantId)]).toEqual([true, false]);
+      });
+
+      it('has one as long as any connection has one', async () => {
+        const { grants, grantId, environmentId } = setup();
+        await grants.addReference(environmentId, grantId, 'subject-1', { asOf: builtAt });
+        await grants.addReference(environmentId, grantId, 'subject-2', { asOf: builtAt });
+
+        await grants.removeReference(environmentId, grantId, 'subject-1', { asOf: builtAt });
+
+        expect(await grants.hasReference(environmentId, grantId)).toBe(true);
+      });
+
+      it('is not taken back by one that is older than its renewal', async () => {
+        const { grants, grantId, environmentId } = setup();
+        await grants.addReference(environmentId, grantId, 'subject-1', { asOf: builtAt });
+        await grants.addReference(environmentId, grantId, 'subject-1', { asOf: builtAt + 5 });
+
+        await grants.removeReference(environmentId, grantId, 'subject-1', { asOf: builtAt + 4 });
+
+        expect(await grants.hasReference(environmentId, grantId)).toBe(true);
+      });
+
+      it('is not made older by a late writer', async () => {
+        const { grants, grantId, environmentId } = setup();
+        await grants.addReference(environmentId, grantId, 'subject-1', { asOf: builtAt + 5 });
+        await grants.addReference(environmentId, grantId, 'subject-1', { asOf: builtAt });
+
+        await grants.removeReference(environmentId, grantId, 'subject-1', { asOf: builtAt + 4 });
+
+        expect(await grants.hasReference(environmentId, grantId)).toBe(true);
+      });
+
+      it('may be taken back when it is not there', async () => {
+        const { grants, grantId, environmentId } = setup();
+
+        await grants.removeReference(environmentId, grantId, 'subject-1', { asOf: builtAt });
+
+        expect(await grants.hasReference(environmentId, grantId)).toBe(false);
+      });
+
+      it('belongs to one environment and one grant', async () => {
+        const { grants, grantId, environmentId } = setup();
+        await grants.addReference(environmentId, grantId, 'subject-1', { asOf: builtAt });
+
+        expect(await grants.hasReference(randomObjectId(), grantId)).toBe(false);
+        expect(await grants.hasReference(environmentId, `${grantId}0`)).toBe(false);
+      });
+    });
+
+    describe('renew', () => {
+      it('counts the version of a living grant up and leaves the rest as it is', async () => {
+        const { grants, grant, stored, environmentId, grantId, put } = setup();
+        await put();
+
+        expect(await grants.renew(environmentId, grantId)).toBe(true);
+        expect(await stored()).toEqual({ ...grant(), version: 2 });
+      });
+
+      it('refuses a grant that is being revoked, was revoked or never was', async () => {
+        const { grants, environmentId, grantId, put } = setup();
+        const results = [await grants.renew(environmentId, grantId)];
+        const ending = await grants.beginRevocation(await put(), revocation);
+        results.push(await grants.renew(environmentId, grantId));
+        await grants.endRevocation(ending as Grant);
+
+        results.push(await grants.renew(environmentId, grantId));
+
+        expect(results).toEqual([false, false, false]);
+      });
+    });
+
+    describe('beginRevocation', () => {
+      it('announces the end of a grant, whose token it keeps', async () => {
+        const { grants, grant, stored, put } = setup();
+
+        const ending = await grants.beginRevocation(await put(), revocation);
+
+        expect(ending).toEqual({ ...grant(), status: 'revoking', version: 2, ...revocation });
+        expect(await stored()).toEqual(ending);
+      });
+
+      it.each<[string, (grants: GrantStore, grant: Grant) => Promise<unknown>]>([
+        [
+          'a new token',
+          (grants, { version: _, ...read }) => grants.putIfNewer({ ...read, asOf: read.asOf + 1 }, builtAt),
+        ],
+        ['a new user', (grants, read) => grants.renew(read.environmentId, read.grantId)],
+      ])('leaves a grant alone that got %s since it was read', async (_, change) => {
+        const { grants, stored, put } = setup();
+        const read = await put();
+        await change(grants, read);
+        const renewed = await stored();
+
+        expect(await grants.beginRevocation(read, revocation)).toBeUndefined();
+        expect(await stored()).toEqual(renewed);
+      });
+
+      it('is announced again by a writer whose answer was lost, and by no other', async () => {
+        const { grants, put } = setup();
+        const read = await put();
+        await grants.beginRevocation(read, revocation);
+
+        expect(await grants.beginRevocation(read, revocation)).toMatchObject({ status: 'revoking', ...revocation });
+        expect(await grants.beginRevocation(read, { ...revocation, flowId: 'flow-3' })).toBeUndefined();
+        expect(await grants.beginRevocation(read, { ...revocation, asOf: builtAt + 11 })).toBeUndefined();
+      });
+
+      it('lets exactly one of several end a grant', async () => {
+        const { grants, put } = setup();
+        const read = await put();
+
+        const results = await Promise.all(
+          Array.from({ length: 10 }, (_, index) =>
+            grants.beginRevocation(read, { ...revocation, flowId: `flow-${index + 2}` }),
+          ),
+        );
+
+        expect(results.filter((result) => result !== undefined)).toHaveLength(1);
+      });
+
+      it('does not bring a grant into being', async () => {
+        const { grants, grant, stored } = setup();
+
+        expect(await grants.beginRevocation({ ...grant(), version: 1 }, revocation)).toBeUndefined();
+        expect(await stored()).toBeUndefined();
+      });
+
+      it('makes newer exchanges wait while it is under way', async () => {
+        const { grants, grant, stored, put } = setup();
+        const ending = await grants.beginRevocation(await put(), revocation);
+        const newer = grant({ asOf: revocation.asOf + 1, flowId: 'flow-3' });
+
+        expect(await grants.putIfNewer(newer, revocation.revokingUntil - 1)).toBe(false);
+        expect(await stored()).toEqual(ending);
+      });
+
+      it('lets newer exchanges in when its time is over, and leaves no trace', async () => {
+        const { grants, grant, stored, put } = setup();
+        await grants.beginRevocation(await put(), revocation);
+        const newer = grant({ asOf: revocation.asOf + 1, flowId: 'flow-3' });
+
+        expect(await grants.putIfNewer(newer, revocation.revokingUntil)).toBe(true);
+        expect(await stored()).toEqual({ ...newer, version: 3 });
+      });
+
+      it('fences off older exchanges also when its time is over', async () => {
+        const { grants, grant, put } = setup();
+        await grants.beginRevocation(await put(), revocation);
+
+        const older = grant({ asOf: revocation.asOf - 1, flowId: 'flow-3' });
+
+        expect(await grants.putIfNewer(older, revocation.revokingUntil)).toBe(false);
+      });
+    });
+
+    describe('announceRevocation', () => {
+      it('announces the end of a token where no grant is', async () => {
+        const { grants, announcement, stored } = setup();
+
+        expect(await grants.announceRevocation(announcement())).toEqual(announcement());
+        expect(await stored()).toEqual(announcement());
+      });
+
+      it('announces the end of a token where a grant was revoked', async () => {
+        const { grants, announcement, stored, put } = setup();
+        await grants.endRevocation((await grants.beginRevocation(await put(), revocation)) as Grant);
+        const next = announcement({ asOf: builtAt + 100, flowId: 'flow-3' });
+
+        expect(await grants.announceRevocation(next)).toEqual(next);
+        expect(await stored()).toEqual(next);
+      });
+
+      it('leaves a living grant alone', async () => {
+        const { grants, announcement, stored, put } = setup();
+        const living = await put();
+
+        expect(await grants.announceRevocation(announcement())).toBeUndefined();
+        expect(await stored()).toEqual(living);
+      });
+
+      it('is announced again by the same flow, and by no other', async () => {
+        const { grants, announcement } = setup();
+        await grants.announceRevocation(announcement());
+
+        expect(await grants.announceRevocation(announcement())).toEqual(announcement());
+        expect(await grants.announceRevocation(announcement({ flowId: 'flow-3' }))).toBeUndefined();
+      });
+    });
+
+    describe('endRevocation', () => {
+      it('erases the token and leaves a revoked row', async () => {
+        const { grants, grant, stored, put } = setup();
+        const ending = await grants.beginRevocation(await put({ tokenExpiresAt: 1 }), revocation);
+
+        await grants.endRevocation(ending as Grant);
+
+        const { revokingUntil: _, ...at } = revocation;
+        expect(await stored()).toEqual({ ...grant(), token: '', status: 'revoked', version: 2, ...at });
+      });
+
+      it('fences off exchanges that are older, and lets newer ones in', async () => {
+        const { grants, grant, stored, put } = setup();
+        await grants.endRevocation((await grants.beginRevocation(await put(), revocation)) as Grant);
+
+        const older = await grants.putIfNewer(grant({ asOf: revocation.asOf - 1, flowId: 'flow-3' }), builtAt);
+        const newer = await grants.putIfNewer(grant({ asOf: revocation.asOf + 1, flowId: 'flow-4' }), builtAt);
+
+        expect([older, newer]).toEqual([false, true]);
+        expect(await stored()).toEqual({ ...grant({ asOf: revocation.asOf + 1, flowId: 'flow-4' }), version: 3 });
+      });
+
+      it('leaves a grant alone that was written since the announcement', async () => {
+        const { grants, grant, stored, put } = setup();
+        const ending = await grants.beginRevocation(await put(), revocation);
+        await grants.putIfNewer(grant({ asOf: revocation.asOf + 1, flowId: 'flow-3' }), revocation.revokingUntil);
+        const written = await stored();
+
+        await grants.endRevocation(ending as Grant);
+
+        expect(written).toMatchObject({ status: 'active', token: 'sealed-token' });
+        expect(await stored()).toEqual(written);
+      });
+
+      it('leaves a revocation alone that somebody else announced', async () => {
+        const { grants, stored, put } = setup();
+        const ending = (await grants.beginRevocation(await put(), revocation)) as Grant;
+
+        await grants.endRevocation({ ...ending, flowId: 'flow-3' });
+        await grants.endRevocation({ ...ending, asOf: revocation.asOf + 1 });
+
+        expect(await stored()).toEqual(ending);
+      });
+    });
+  });
+}
