@@ -125,6 +125,7 @@ function shown(connection: Connection) {
     workspace: { id: account.id, name: account.name, botUserId },
     auth: { accessToken: accessTokenPlaceholder },
     status: connection.status,
+    statusReason: connection.statusReason,
     scopes: connection.scopes,
     createdAt: connection.createdAt,
     updatedAt: connection.updatedAt,

@@ -148,6 +148,7 @@ async function shown(vault: Vault, endpoint: Endpoint) {
 async function payloadOf(vault: Vault, endpoint: Endpoint) {
   const { target } = endpoint;
   if (target.type === 'slack_user') return { userId: target.userId };
+  if (target.type === 'ms_teams_user') return { userId: target.userId, tenantId: target.tenantId };
   return { url: await openWebhookUrl(vault, endpoint, target.sealedUrl), channel: target.channel };
 }
 

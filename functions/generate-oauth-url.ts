@@ -78,6 +78,7 @@ const cacheMilliseconds = 30_000;
 export interface GenerateOauthUrlParts {
   readonly db: Database;
   readonly slackBaseUrl: string;
+  readonly microsoftLoginBaseUrl: string;
   readonly publicUrl: string;
   readonly flowTtlSeconds: number;
   readonly log: ApiDeps['log'];
@@ -102,11 +103,19 @@ export function compose({ db, now = Date.now, ...parts }: GenerateOauthUrlParts)
 }
 
 export const handler = onLambda(() => {
-  const config = loadConfig(['CONNECTIONS_TABLE', 'FLOWS_TABLE', 'PUBLIC_URL', 'SLACK_BASE_URL', 'FLOW_TTL_SECONDS']);
+  const config = loadConfig([
+    'CONNECTIONS_TABLE',
+    'FLOWS_TABLE',
+    'PUBLIC_URL',
+    'SLACK_BASE_URL',
+    'MICROSOFT_LOGIN_BASE_URL',
+    'FLOW_TTL_SECONDS',
+  ]);
   return createHandler(
     compose({
       db: awsDatabase(config),
       slackBaseUrl: config.SLACK_BASE_URL,
+      microsoftLoginBaseUrl: config.MICROSOFT_LOGIN_BASE_URL,
       publicUrl: config.PUBLIC_URL,
       flowTtlSeconds: config.FLOW_TTL_SECONDS,
       log: lambdaLog(),

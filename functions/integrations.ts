@@ -5,7 +5,12 @@ import { type ApiDeps, createApiHandler, identifierSchema, validated } from '../
 import { lambdaLog, onLambda } from '../lib/http/lambda.ts';
 import type { HttpHandler } from '../lib/http/types.ts';
 import { type CreateIntegrationDeps, createIntegration } from '../lib/integration/create-integration.ts';
-import { configurationsSchema, credentialsSchema, type Integration } from '../lib/integration/integration.ts';
+import {
+  configurationsSchema,
+  credentialsSchema,
+  type Integration,
+  providerIds,
+} from '../lib/integration/integration.ts';
 import { awsDatabase } from '../lib/store/aws-database.ts';
 import type { Database } from '../lib/store/database.ts';
 import { dynamoApiKeyStore } from '../lib/store/environment-store.ts';
@@ -15,7 +20,7 @@ import { environmentVault } from '../lib/vault/environment-vault.ts';
 import type { KeyWrapper } from '../lib/vault/key-wrapper.ts';
 
 const createBody = z.strictObject({
-  providerId: z.enum(['slack'], 'must be "slack"'),
+  providerId: z.enum(providerIds, 'must be "slack" or "msteams"'),
   channel: z.optional(z.literal('chat', 'must be "chat"')),
   name: z.optional(z.string().check(z.minLength(1), z.maxLength(200))),
   identifier: z.optional(identifierSchema),

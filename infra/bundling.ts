@@ -11,7 +11,7 @@ const unusedCredentialProviders = fileURLToPath(new URL('stubs/credential-provid
 const jsonwebtoken = fileURLToPath(new URL('stubs/jsonwebtoken.ts', import.meta.url));
 
 /** How a function becomes the one file that Lambda loads. The entry point is relative to the project's folder. */
-function bundleOptions(entryPoint: string) {
+function bundleOptions(entryPoint: string, signsAssertions: boolean) {
   return {
     absWorkingDir: projectFolder,
     entryPoints: [entryPoint],
@@ -23,10 +23,9 @@ function bundleOptions(entryPoint: string) {
     // The ES module entries of packages can be shaken; `main` is the default for node, and cannot.
     mainFields: ['module', 'main'],
     minify: true,
-    // The names of errors are taken from their classes, by @slack/oauth among others.
     legalComments: 'none',
-    // A map would have to be loaded with every cold start to be of use. Names survive, and building the same commit
-    // with `sourcemap` turned on gives the map of a stack trace that needs one.
+    // A map would have to be loaded with every cold start to be of use; building the same commit with `sourcemap` turned
+    // on gives the map of a stack trace that needs one.
     sourcemap: false,
     metafile: true,
     logLevel: 'warning',
@@ -37,7 +36,8 @@ function bundleOptions(entryPoint: string) {
       '@aws-sdk/credential-provider-sso': unusedCredentialProviders,
       '@aws-sdk/credential-provider-web-identity': unusedCredentialProviders,
       '@smithy/credential-provider-imds': unusedCredentialProviders,
-      jsonwebtoken,
+      // Only msal-node calls it, to prove the app by a certificate.
+      ...(signsAssertions ? {} : { jsonwebtoken }),
     },
   } as const satisfies BuildOptions;
 }
@@ -55,13 +55,13 @@ export interface FunctionBundle {
  * the folder, or Node would take the file for an ES module.
  */
 export function bundleFunction(name: FunctionName, folder: string): FunctionBundle {
-  return bundle(`functions/${name}.ts`, folder);
+  return bundle(`functions/${name}.ts`, folder, name === 'msteams-callback' || name === 'sweep');
 }
 
 /** Bundles any entry point with the options of the functions. */
-export function bundle(entryPoint: string, folder: string): FunctionBundle {
+export function bundle(entryPoint: string, folder: string, signsAssertions = false): FunctionBundle {
   const file = join(folder, 'index.js');
-  const { metafile } = buildSync({ ...bundleOptions(entryPoint), outfile: file });
+  const { metafile } = buildSync({ ...bundleOptions(entryPoint, signsAssertions), outfile: file });
   // What was shaken off entirely is among the inputs too, with no bytes in the output.
   const [output] = Object.values(metafile.outputs);
   const inputs = Object.entries(output?.inputs ?? {}).filter(([, input]) => input.bytesInOutput > 0);

@@ -1,11 +1,13 @@
-import { CfnOutput, Stack } from 'aws-cdk-lib';
+import { CfnOutput, Duration, Stack } from 'aws-cdk-lib';
 import type { Function as LambdaFunction } from 'aws-cdk-lib/aws-lambda';
 import type { Construct } from 'constructs';
+import { teamsRedirectUri } from '../lib/providers/msteams/authorization-url.ts';
 import { slackRedirectUri } from '../lib/providers/slack/authorization-url.ts';
 import { ApiFunction, type Variables } from './api-function.ts';
 import { functionNames } from './functions.ts';
 import { ChatConnectApi } from './http-api.ts';
 import type { FunctionName } from './routes.ts';
+import { Schedule } from './schedule.ts';
 import type { Settings } from './settings.ts';
 import { Tables } from './tables.ts';
 import { VaultKey } from './vault-key.ts';
@@ -23,12 +25,14 @@ export class ChatConnectStack extends Stack {
     const environment: Variables = {
       PUBLIC_URL: publicUrl,
       ...(settings.slackBaseUrl !== undefined && { SLACK_BASE_URL: settings.slackBaseUrl }),
+      ...(settings.microsoftLoginBaseUrl !== undefined && { MICROSOFT_LOGIN_BASE_URL: settings.microsoftLoginBaseUrl }),
       ...(settings.flowTtlSeconds !== undefined && { FLOW_TTL_SECONDS: String(settings.flowTtlSeconds) }),
     };
     const functions = Object.fromEntries(
       functionNames.map((name) => [name, new ApiFunction(this, name, { name, tables, vaultKey, environment }).lambda]),
     ) as Record<FunctionName, LambdaFunction>;
     api.addRoutes(functions);
+    new Schedule(this, 'Sweep', { rate: Duration.minutes(1), function: functions.sweep });
 
     // The admin command finds the deployment by these names.
     const outputs = {
@@ -36,6 +40,7 @@ export class ChatConnectStack extends Stack {
       // Differs from ApiUrl when there is a domain of the operator's, which is then mapped to this.
       ApiEndpoint: api.endpoint,
       SlackRedirectUrl: slackRedirectUri(publicUrl),
+      TeamsRedirectUrl: teamsRedirectUri(publicUrl),
       ConnectionsTableName: tables.connections.tableName,
       FlowsTableName: tables.flows.tableName,
       VaultKeyArn: vaultKey.key.keyArn,

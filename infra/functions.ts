@@ -43,6 +43,27 @@ export const functionSettings: Readonly<Record<FunctionName, FunctionSettings>> 
     flows: { actions: ['GetItem', 'UpdateItem'] },
     opensVault: true,
   },
+  'msteams-callback': {
+    memoryMegabytes: 512,
+    timeoutSeconds: 29,
+    connections: {
+      actions: ['GetItem', 'BatchGetItem', 'PutItem', 'UpdateItem', 'DeleteItem', 'Query'],
+      queriedIndexes: ['byConnection'],
+    },
+    flows: { actions: ['GetItem', 'UpdateItem'] },
+    opensVault: true,
+  },
+  sweep: {
+    memoryMegabytes: 512,
+    // A run takes what is due one after the other; what is left is due in the next one.
+    timeoutSeconds: 120,
+    connections: {
+      actions: ['GetItem', 'BatchGetItem', 'PutItem', 'UpdateItem', 'DeleteItem', 'Query'],
+      queriedIndexes: ['byConnection'],
+    },
+    flows: { actions: ['GetItem', 'UpdateItem'], queriedIndexes: ['due'] },
+    opensVault: true,
+  },
   integrations: {
     ...apiCall,
     connections: {

@@ -2,16 +2,21 @@
 export type FunctionName =
   | 'generate-oauth-url'
   | 'slack-callback'
+  | 'msteams-callback'
   | 'integrations'
   | 'channel-connections'
   | 'channel-endpoints'
-  | 'meta';
+  | 'meta'
+  | 'sweep';
+
+/** Runs on a schedule; every other function answers HTTP. */
+export type HttpFunctionName = Exclude<FunctionName, 'sweep'>;
 
 export interface Route {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   /** In API Gateway's form: `{name}` stands for one path segment. */
   readonly path: string;
-  readonly function: FunctionName;
+  readonly function: HttpFunctionName;
 }
 
 /** The one route table: the CDK stack and the local server both read it, so a route exists once. */
@@ -21,6 +26,7 @@ export const routes: readonly Route[] = [
   { method: 'POST', path: '/v1/integrations/channel-connections/oauth', function: 'generate-oauth-url' },
   { method: 'POST', path: '/v1/integrations/channel-endpoints/oauth', function: 'generate-oauth-url' },
   { method: 'GET', path: '/v1/integrations/chat/oauth/callback/slack', function: 'slack-callback' },
+  { method: 'GET', path: '/v1/integrations/chat/oauth/callback/msteams', function: 'msteams-callback' },
   { method: 'GET', path: '/v1/integrations', function: 'integrations' },
   { method: 'POST', path: '/v1/integrations', function: 'integrations' },
   { method: 'GET', path: '/v1/channel-connections', function: 'channel-connections' },
@@ -30,4 +36,4 @@ export const routes: readonly Route[] = [
 ];
 
 /** Answers every request that no route matches (API Gateway's `$default` route). */
-export const fallbackFunction: FunctionName = 'meta';
+export const fallbackFunction: HttpFunctionName = 'meta';

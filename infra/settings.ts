@@ -21,6 +21,7 @@ const settingsSchema = z.object({
   ),
   publicUrl: z.optional(httpsOrigin),
   slackBaseUrl: z.optional(httpsOrigin),
+  microsoftLoginBaseUrl: z.optional(httpsOrigin),
   flowTtlSeconds: z.optional(
     z.coerce
       .number(notATime)
@@ -39,6 +40,8 @@ export interface Settings {
   readonly publicUrl?: string | undefined;
   /** @default - https://slack.com */
   readonly slackBaseUrl?: string | undefined;
+  /** For a national cloud of Microsoft's. @default - https://login.microsoftonline.com */
+  readonly microsoftLoginBaseUrl?: string | undefined;
   /** How long an OAuth URL can be used. @default 300 */
   readonly flowTtlSeconds?: number | undefined;
 }

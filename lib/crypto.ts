@@ -29,3 +29,8 @@ export function randomObjectId(): string {
 export function constantTimeEqual(left: string, right: string): boolean {
   return timingSafeEqual(createHash('sha256').update(left).digest(), createHash('sha256').update(right).digest());
 }
+
+/** HMAC-SHA256 of a string's UTF-8 bytes, base64url without padding. */
+export function hmacSha256Base64url(key: string, text: string): string {
+  return createHmac('sha256', key).update(text).digest('base64url');
+}

@@ -1,20 +1,20 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { HttpHandler } from '../../lib/http/types.ts';
-import type { FunctionName, Route } from '../routes.ts';
+import type { HttpFunctionName, Route } from '../routes.ts';
 import { internalServerError, jsonAnswer, send, toOutgoing } from './http-answer.ts';
 import { newRequestId, type Refusal, receive, toEvent } from './http-event.ts';
 import { createContext } from './lambda-context.ts';
 import { closeServer, listenOnLocalhost } from './listen-on-localhost.ts';
 import { routeMatcher } from './match-route.ts';
 
-export type Handlers = Readonly<Record<FunctionName, HttpHandler>>;
+export type Handlers = Readonly<Record<HttpFunctionName, HttpHandler>>;
 
 /** What an access log of API Gateway would say of a request: never its path or query, which may hold secrets. */
 export interface AccessLogEntry {
   readonly requestId: string;
   readonly routeKey: string;
-  readonly functionName: FunctionName;
+  readonly functionName: HttpFunctionName;
   readonly status: number;
   readonly durationMilliseconds: number;
   /** What the handler threw, where it did. */
@@ -25,7 +25,7 @@ export interface ApiServerOptions {
   /** 0 takes a free one. */
   readonly port: number;
   readonly routes: readonly Route[];
-  readonly fallbackFunction: FunctionName;
+  readonly fallbackFunction: HttpFunctionName;
   /** Given as a function, it learns the server's URL, which nobody knows before a free port was taken. */
   readonly handlers: Handlers | ((url: string) => Handlers | Promise<Handlers>);
   /** Where browsers and callers reach this server, when that is not http://localhost:PORT. */

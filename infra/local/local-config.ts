@@ -16,11 +16,12 @@ const variablesSchema = z.object({
   PUBLIC_URL: z.optional(url),
   DYNAMODB_ENDPOINT: z.optional(url),
   SLACK_BASE_URL: z.optional(url),
+  MICROSOFT_LOGIN_BASE_URL: z.optional(url),
   FLOW_TTL_SECONDS: z._default(z.coerce.number().check(z.int(), z.minimum(1), z.maximum(300)), 300),
 });
 
 export interface LocalConfig extends z.infer<typeof variablesSchema> {
-  /** Uses the real Slack, with credentials that are entered through the API. */
+  /** Uses the real Slack and Microsoft, with credentials that are entered through the API. */
   readonly real: boolean;
 }
 
@@ -41,8 +42,11 @@ export function loadLocalConfig(
     throw new ConfigError(parsed.error.issues.map((issue) => `${issue.path.join('.')} ${issue.message}`).join('; '));
   }
   const real = args.includes('--real');
-  if (real && parsed.data.SLACK_BASE_URL !== undefined) {
-    throw new ConfigError('--real uses https://slack.com, so SLACK_BASE_URL must not be set with it');
+  const standIns = (['SLACK_BASE_URL', 'MICROSOFT_LOGIN_BASE_URL'] as const).filter((name) => parsed.data[name]);
+  if (real && standIns.length > 0) {
+    throw new ConfigError(
+      `--real uses Slack and Microsoft themselves, so ${standIns.join(', ')} must not be set with it`,
+    );
   }
   return { ...parsed.data, real };
 }

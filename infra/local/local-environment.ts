@@ -1,7 +1,7 @@
 import { randomObjectId } from '../../lib/crypto.ts';
 import { generateApiKey, hashApiKey, permissions } from '../../lib/environment/api-key.ts';
 import { createEnvironment } from '../../lib/environment/create-environment.ts';
-import { createIntegration } from '../../lib/integration/create-integration.ts';
+import { createIntegration, type NewIntegration } from '../../lib/integration/create-integration.ts';
 import type { Database } from '../../lib/store/database.ts';
 import { dynamoApiKeyStore, dynamoEnvironmentStore } from '../../lib/store/environment-store.ts';
 import { dynamoIntegrationStore } from '../../lib/store/integration-store.ts';
@@ -14,6 +14,15 @@ export const pretendSlackApp = {
   clientId: '1000000000.2000000000',
   clientSecret: 'pretend-client-secret',
   appId: 'A0PRETEND01',
+};
+
+/** The Entra app that the pretend Microsoft knows. */
+export const pretendEntraApp = {
+  clientId: '00000000-0000-4000-8000-00000000c0de',
+  clientSecret: 'pretend-client-secret',
+  name: 'Local Product',
+  requestedRoles: ['Team.ReadBasic.All', 'Channel.ReadBasic.All'],
+  groupMembershipClaims: true,
 };
 
 export interface LocalEnvironmentParts {
@@ -40,7 +49,7 @@ export async function ensureLocalEnvironment(parts: LocalEnvironmentParts): Prom
     await createEnvironment({ environments, keyWrapper, now: Date.now }, { name: 'local', environmentId, ...signing });
   }
   const apiKey = await ensureApiKey(parts, environmentId);
-  if (parts.withPretendApps) await ensurePretendSlack(parts, environmentId);
+  if (parts.withPretendApps) await ensurePretendApps(parts, environmentId);
   return { environmentId, apiKey };
 }
 
@@ -64,16 +73,26 @@ async function ensureApiKey({ db, folder, apiKey }: LocalEnvironmentParts, envir
   return secret;
 }
 
-async function ensurePretendSlack({ db, keyWrapper }: LocalEnvironmentParts, environmentId: string): Promise<void> {
+async function ensurePretendApps({ db, keyWrapper }: LocalEnvironmentParts, environmentId: string): Promise<void> {
   const integrations = dynamoIntegrationStore(db);
-  if (await integrations.find(environmentId, 'slack')) return;
   const vault = environmentVault({ db, keyWrapper, now: Date.now });
-  await createIntegration({ integrations, vault, now: Date.now }, environmentId, {
-    providerId: 'slack',
-    identifier: 'slack',
-    name: 'Slack',
-    active: true,
-    credentials: { clientId: pretendSlackApp.clientId, secretKey: pretendSlackApp.clientSecret },
-    configurations: { productName: 'Local Product' },
-  });
+  const configurations = { productName: 'Local Product' };
+  const { clientId, clientSecret } = pretendSlackApp;
+  const apps: NewIntegration[] = [
+    { providerId: 'slack', name: 'Slack', credentials: { clientId, secretKey: clientSecret }, configurations },
+    {
+      providerId: 'msteams',
+      name: 'MS Teams',
+      credentials: { clientId: pretendEntraApp.clientId, secretKey: pretendEntraApp.clientSecret },
+      configurations: { ...configurations, requiredRoles: pretendEntraApp.requestedRoles },
+    },
+  ];
+  for (const app of apps) {
+    if (await integrations.find(environmentId, app.providerId)) continue;
+    await createIntegration({ integrations, vault, now: Date.now }, environmentId, {
+      ...app,
+      identifier: app.providerId,
+      active: true,
+    });
+  }
 }

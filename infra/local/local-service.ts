@@ -5,22 +5,27 @@ import * as channelEndpoints from '../../functions/channel-endpoints.ts';
 import * as generateOauthUrl from '../../functions/generate-oauth-url.ts';
 import * as integrations from '../../functions/integrations.ts';
 import * as meta from '../../functions/meta.ts';
+import * as msteamsCallback from '../../functions/msteams-callback.ts';
 import * as slackCallback from '../../functions/slack-callback.ts';
+import * as sweep from '../../functions/sweep.ts';
 import { composeSlackCallback } from '../../lib/flow/slack-callback-deps.ts';
-import type { Log } from '../../lib/log.ts';
+import { composeTeamsCallback } from '../../lib/flow/teams-callback-deps.ts';
+import { errorFields, type Log } from '../../lib/log.ts';
+import { teamsRedirectUri } from '../../lib/providers/msteams/authorization-url.ts';
 import { slackRedirectUri } from '../../lib/providers/slack/authorization-url.ts';
 import { documentClient } from '../../lib/store/aws-database.ts';
 import type { Database } from '../../lib/store/database.ts';
 import type { KeyWrapper } from '../../lib/vault/key-wrapper.ts';
-import { type FunctionName, fallbackFunction, routes } from '../routes.ts';
+import { fallbackFunction, type HttpFunctionName, routes } from '../routes.ts';
 import { type Handlers, startApiServer } from './api-server.ts';
 import { createTables, localTables } from './create-tables.ts';
 import { openDataFolder } from './data-folder.ts';
 import { localClientConfig, startEmbeddedDynamoDb } from './embedded-dynamodb.ts';
 import { createFileKeyWrapper, generateWrappingKey } from './file-key-wrapper.ts';
 import type { LocalConfig } from './local-config.ts';
-import { ensureLocalEnvironment, pretendSlackApp } from './local-environment.ts';
+import { ensureLocalEnvironment, pretendEntraApp, pretendSlackApp } from './local-environment.ts';
 import { createPlayground } from './playground/playground.ts';
+import { startPretendMicrosoft } from './pretend-microsoft/server.ts';
 import { startPretendSlack } from './pretend-slack/server.ts';
 
 export interface LocalService {
@@ -28,6 +33,8 @@ export interface LocalService {
   readonly apiKey: string;
   readonly environmentId: string;
   readonly slackBaseUrl: string;
+  readonly microsoftLoginBaseUrl: string;
+  readonly pretendMicrosoftUrl: string | undefined;
   /** The stand-in that this service started, unless it was told to use another or the real one. */
   readonly pretendSlackUrl: string | undefined;
   readonly dynamodbEndpoint: string;
@@ -50,6 +57,9 @@ export async function startLocalService(config: LocalConfig, log: Log): Promise<
     const db: Database = { client: documentClient(client), tables: localTables };
     const keyWrapper = createFileKeyWrapper(await folder.readOrCreate('wrapping-key', generateWrappingKey));
     const pretendSlack = await pretend(config, closers);
+    const pretendMicrosoft = await pretendedMicrosoft(config, closers);
+    const microsoftLoginBaseUrl =
+      pretendMicrosoft?.url ?? config.MICROSOFT_LOGIN_BASE_URL ?? 'https://login.microsoftonline.com';
     const slackBaseUrl = pretendSlack?.url ?? config.SLACK_BASE_URL ?? 'https://slack.com';
     const { environmentId, apiKey } = await ensureLocalEnvironment({
       db,
@@ -68,10 +78,12 @@ export async function startLocalService(config: LocalConfig, log: Log): Promise<
       handlers: (url) => {
         const publicUrl = config.PUBLIC_URL ?? url;
         pretendSlack?.registerApp({ ...pretendSlackApp, redirectUris: [slackRedirectUri(publicUrl)] });
+        pretendMicrosoft?.registerApp({ ...pretendEntraApp, redirectUris: [teamsRedirectUri(publicUrl)] });
         return composeHandlers({
           db,
           keyWrapper,
           slackBaseUrl,
+          microsoftLoginBaseUrl,
           publicUrl,
           flowTtlSeconds: config.FLOW_TTL_SECONDS,
           log,
@@ -85,6 +97,12 @@ export async function startLocalService(config: LocalConfig, log: Log): Promise<
       },
     });
     closers.push(() => server.close());
+    closers.push(
+      tickEachSecond(
+        sweep.createHandler(sweep.compose({ db, keyWrapper, slackBaseUrl, microsoftLoginBaseUrl, log })),
+        log,
+      ),
+    );
     playground = createPlayground({
       publicUrl: config.PUBLIC_URL ?? server.url,
       apiKey,
@@ -98,6 +116,8 @@ export async function startLocalService(config: LocalConfig, log: Log): Promise<
       apiKey,
       environmentId,
       slackBaseUrl,
+      microsoftLoginBaseUrl,
+      pretendMicrosoftUrl: pretendMicrosoft?.url,
       pretendSlackUrl: pretendSlack?.url,
       dynamodbEndpoint,
       close,
@@ -112,6 +132,7 @@ interface HandlerParts {
   readonly db: Database;
   readonly keyWrapper: KeyWrapper;
   readonly slackBaseUrl: string;
+  readonly microsoftLoginBaseUrl: string;
   readonly publicUrl: string;
   readonly flowTtlSeconds: number;
   readonly log: Log;
@@ -123,12 +144,13 @@ interface HandlerParts {
 /** Every function, put together from the same parts; a test may give each its own way to the tables. */
 export function composeHandlers(
   parts: HandlerParts,
-  databaseOf: (name: FunctionName) => Database = () => parts.db,
+  databaseOf: (name: HttpFunctionName) => Database = () => parts.db,
 ): Handlers {
-  const of = (name: FunctionName) => ({ ...parts, db: databaseOf(name) });
+  const of = (name: HttpFunctionName) => ({ ...parts, db: databaseOf(name) });
   return {
     'generate-oauth-url': generateOauthUrl.createHandler(generateOauthUrl.compose(of('generate-oauth-url'))),
     'slack-callback': slackCallback.createHandler(composeSlackCallback(of('slack-callback'))),
+    'msteams-callback': msteamsCallback.createHandler(composeTeamsCallback(of('msteams-callback'))),
     integrations: integrations.createHandler(integrations.compose(of('integrations'))),
     'channel-connections': channelConnections.createHandler(channelConnections.compose(of('channel-connections'))),
     'channel-endpoints': channelEndpoints.createHandler(channelEndpoints.compose(of('channel-endpoints'))),
@@ -147,6 +169,39 @@ async function pretend(config: LocalConfig, closers: (() => Promise<void>)[]) {
   const slack = await startPretendSlack({ anyClient: true });
   closers.push(() => slack.close());
   return slack;
+}
+
+async function pretendedMicrosoft(config: LocalConfig, closers: (() => Promise<void>)[]) {
+  if (config.real || config.MICROSOFT_LOGIN_BASE_URL !== undefined) return undefined;
+  const microsoft = await startPretendMicrosoft({ anyClient: true });
+  closers.push(() => microsoft.close());
+  return microsoft;
+}
+
+/** One run at a time, a second after the one before. */
+function tickEachSecond(run: () => Promise<unknown>, log: Log): () => Promise<void> {
+  let stopped = false;
+  let timer: NodeJS.Timeout | undefined;
+  let running: Promise<void> = Promise.resolve();
+  const tick = () => {
+    running = run().then(
+      () => schedule(),
+      (error: unknown) => {
+        if (stopped) return;
+        log.error('the sweep failed', errorFields(error));
+        schedule();
+      },
+    );
+  };
+  const schedule = () => {
+    if (!stopped) timer = setTimeout(tick, 1_000);
+  };
+  schedule();
+  return async () => {
+    stopped = true;
+    clearTimeout(timer);
+    await running;
+  };
 }
 
 function apiCaller(url: string, apiKey: string) {

@@ -1,7 +1,7 @@
-import type { FunctionName, Route } from '../routes.ts';
+import type { HttpFunctionName, Route } from '../routes.ts';
 
 export interface MatchedRoute {
-  readonly function: FunctionName;
+  readonly function: HttpFunctionName;
   readonly routeKey: string;
   readonly pathParameters: Record<string, string>;
 }

@@ -49,7 +49,10 @@ export const connectionSchema = z.object({
   approverId: z.optional(z.string()),
   /** What was both asked for here and granted. */
   scopes: z.array(z.string()),
-  status: z.enum(['active']),
+  /** `pending`: approved, but the provider does not yet give what was approved. */
+  status: z.enum(['active', 'pending']),
+  /** What a pending connection waits for. */
+  statusReason: z.optional(z.string()),
   /** ISO times. */
   createdAt: z.string(),
   updatedAt: z.string(),
@@ -58,6 +61,8 @@ export const connectionSchema = z.object({
   flowId: z.string(),
   /** Epoch milliseconds: the row is a tombstone, hidden, and only fences off late writers. */
   deletedAt: z.optional(z.number()),
+  /** Epoch seconds, on a tombstone only: when it may go. */
+  expiresAt: z.optional(z.number()),
   /** Changes with every write; a writer names the one it read. */
   revision: z.string(),
 });

@@ -4,6 +4,7 @@ import { hashOf } from '../crypto.ts';
 /** Where a message goes, by type. A webhook's URL is a secret and stands sealed in the row. */
 const endpointTargetSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('slack_user'), userId: z.string() }),
+  z.object({ type: z.literal('ms_teams_user'), userId: z.string(), tenantId: z.string() }),
   z.object({ type: z.literal('webhook'), sealedUrl: z.string(), channel: z.optional(z.string()) }),
 ]);
 export type EndpointTarget = z.infer<typeof endpointTargetSchema>;

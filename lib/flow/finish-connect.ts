@@ -8,7 +8,7 @@ import { sealToken } from '../grant/token-vault.ts';
 import type { Integration } from '../integration/integration.ts';
 import type { ConnectionStore } from '../store/connection-store.ts';
 import type { EndpointStore } from '../store/endpoint-store.ts';
-import type { ExchangedFlow, FlowOutcome } from './flow.ts';
+import type { FinishableFlow, FlowOutcome } from './flow.ts';
 import { FlowFailure } from './flow-failure.ts';
 import type { Granted } from './granted.ts';
 import { subjectOf } from './subject.ts';
@@ -20,6 +20,7 @@ export interface FinishDeps extends RevokeDeps {
 
 /** A connection has this many rounds to win against other writers of its subject. */
 const maxRounds = 8;
+const tombstoneSeconds = 24 * 60 * 60;
 const removedAtOnce = 25;
 
 /**
@@ -30,7 +31,7 @@ const removedAtOnce = 25;
 export async function finishConnect(
   deps: FinishDeps,
   integration: Integration,
-  flow: ExchangedFlow,
+  flow: FinishableFlow,
   granted: Granted,
 ): Promise<FlowOutcome> {
   if (isWebhookAlone(flow) && granted.webhook) {
@@ -49,14 +50,56 @@ export async function finishConnect(
 }
 
 /** A webhook without a bot: its endpoint is all that is wanted, and its token is erased but not revoked. */
-export function isWebhookAlone({ scopes }: Pick<ExchangedFlow, 'scopes'>): boolean {
+export function isWebhookAlone({ scopes }: Pick<FinishableFlow, 'scopes'>): boolean {
   return scopes.length === 1 && scopes[0] === 'incoming-webhook';
 }
 
-async function writeConnection(deps: FinishDeps, integration: Integration, flow: ExchangedFlow, granted: Granted) {
+/**
+ * Shows a connection that is approved and cannot be used yet. It has no grant, and never takes an active one's place.
+ * @throws FlowFailure `not_ready` when the subject has an active connection
+ */
+export async function writePendingConnection(
+  deps: FinishDeps,
+  integration: Integration,
+  flow: FinishableFlow,
+  granted: Granted,
+  reason: string,
+): Promise<Connection> {
+  const { connection } = await writeConnection(deps, integration, flow, granted, reason);
+  return connection;
+}
+
+/** Takes back a pending connection that was given up, unless somebody has replaced it. */
+export async function removePendingConnection(
+  deps: Pick<FinishDeps, 'connections' | 'now'>,
+  flow: FinishableFlow,
+): Promise<void> {
+  const pending = await deps.connections.get(flow.environmentId, subjectKeyOf(subjectOf(flow)));
+  if (pending?.status !== 'pending' || pending.flowId !== flow.flowId || pending.deletedAt !== undefined) return;
+  const now = deps.now();
+  await deps.connections.put(
+    {
+      ...pending,
+      asOf: now,
+      deletedAt: now,
+      expiresAt: Math.ceil(now / 1000) + tombstoneSeconds,
+      revision: randomToken(12),
+    },
+    pending.revision,
+  );
+}
+
+async function writeConnection(
+  deps: FinishDeps,
+  integration: Integration,
+  flow: FinishableFlow,
+  granted: Granted,
+  pendingReason?: string,
+) {
   // A browser can change what a URL asks for: a bot that was asked for is demanded, a user token that was not is dropped.
   const userToken = flow.userScopes.length > 0 ? granted.user?.token : undefined;
-  if (!granted.bot && (flow.scopes.length > 0 || !userToken)) throw new FlowFailure('bot_token_missing');
+  const lacksBot = !granted.bot && !granted.appOnly;
+  if (lacksBot && (flow.scopes.length > 0 || !userToken)) throw new FlowFailure('bot_token_missing');
   const { environmentId } = flow;
   const subject = subjectOf(flow);
   const subjectKey = subjectKeyOf(subject);
@@ -72,13 +115,15 @@ async function writeConnection(deps: FinishDeps, integration: Integration, flow:
     if (relation === 'newer') {
       await giveWay(living);
       if (!living) throw new FlowFailure('deleted_meanwhile');
+      if (living.status === 'pending') throw new FlowFailure('superseded');
       if (!answersTo(living, flow.connectionIdentifier)) throw new FlowFailure('identifier_conflict');
       if (living.account.id !== granted.account.id && granted.bot) {
         await revokeUnstoredToken(deps, integration, granted.account, granted.bot.token, flow.flowId);
       }
       return { connection: living, previousAccount: undefined };
     }
-    if (relation === 'own' && living) {
+    if (pendingReason !== undefined && living?.status === 'active') throw new FlowFailure('not_ready');
+    if (relation === 'own' && living && (living.status === 'active' || pendingReason !== undefined)) {
       return { connection: living, previousAccount: living.previousAccountName };
     }
     const changed = living && living.account.id !== granted.account.id ? living : undefined;
@@ -89,7 +134,10 @@ async function writeConnection(deps: FinishDeps, integration: Integration, flow:
       await giveWay(living);
       throw new FlowFailure(refusal ?? 'identifier_conflict');
     }
-    stored ??= await storeGrants(deps, integration, flow, granted, subjectKey);
+    stored ??=
+      pendingReason === undefined
+        ? await storeGrants(deps, integration, flow, granted, subjectKey)
+        : { grantId: undefined, userGrantId: undefined };
     const kept = changed ? undefined : living;
     const now = new Date(deps.now()).toISOString();
     const connection: Connection = {
@@ -110,7 +158,8 @@ async function writeConnection(deps: FinishDeps, integration: Integration, flow:
       botUserId: granted.bot?.botUserId ?? kept?.botUserId,
       approverId: granted.user?.userId,
       scopes: granted.bot ? approvedScopes(flow.scopes, granted.bot.scopes) : (kept?.scopes ?? []),
-      status: 'active',
+      status: pendingReason === undefined ? 'active' : 'pending',
+      statusReason: pendingReason,
       createdAt: living?.createdAt ?? now,
       updatedAt: now,
       ...writer,
@@ -144,7 +193,7 @@ function grantsLeftBehind(living: Connection | undefined, changed: boolean, stor
  */
 async function settleIdentifier(
   deps: FinishDeps,
-  flow: ExchangedFlow,
+  flow: FinishableFlow,
   subjectKey: string,
   living: Connection | undefined,
 ): Promise<string | undefined> {
@@ -169,15 +218,19 @@ interface StoredGrants {
 async function storeGrants(
   deps: FinishDeps,
   integration: Integration,
-  flow: ExchangedFlow,
+  flow: FinishableFlow,
   granted: Granted,
   subjectKey: string,
 ): Promise<StoredGrants> {
   const { environmentId, integrationId, flowId, asOf } = flow;
-  const store = async (token: Token, scopes: readonly string[], userId?: string) => {
+  const store = async (token: Token | undefined, scopes: readonly string[], userId?: string) => {
     const grantId = grantIdOf(integrationId, granted.account.id, userId);
     const bot = userId === undefined ? granted.bot : undefined;
     await deps.grants.addReference(environmentId, grantId, subjectKey, { asOf });
+    const sealVersion = `${flowId}.${asOf}`;
+    const kept = token
+      ? ({ credential: 'token', ...(await sealToken(deps.vault, environmentId, grantId, token, sealVersion)) } as const)
+      : ({ credential: 'app_only', token: '', sealVersion } as const);
     const grant = {
       grantId,
       environmentId,
@@ -186,7 +239,7 @@ async function storeGrants(
       account: granted.account,
       userId,
       source: 'flow' as const,
-      ...(await sealToken(deps.vault, environmentId, grantId, token, `${flowId}.${asOf}`)),
+      ...kept,
       scopes: [...scopes],
       status: 'active' as const,
       appId: bot?.appId,
@@ -204,9 +257,9 @@ async function storeGrants(
     await deps.grants.removeReference(environmentId, grantId, subjectKey, { asOf });
     throw new FlowFailure('deleted_meanwhile');
   };
-  const { bot, user } = granted;
+  const { bot, user, appOnly } = granted;
   return {
-    grantId: bot && (await store(bot.token, bot.scopes)),
+    grantId: bot ? await store(bot.token, bot.scopes) : appOnly && (await store(undefined, [])),
     userGrantId:
       user?.token && flow.userScopes.length > 0 ? await store(user.token, user.scopes, user.userId) : undefined,
   };
@@ -220,7 +273,7 @@ class GrantBusyError extends Error {
 /** References of a finisher that gives way, unless the connection that it gives way to uses the same grants. */
 async function releaseUnused(
   deps: FinishDeps,
-  flow: ExchangedFlow,
+  flow: FinishableFlow,
   subjectKey: string,
   stored: StoredGrants,
   living: Connection | undefined,
@@ -240,7 +293,7 @@ function approvedScopes(asked: readonly string[], given: readonly string[]): str
 async function writeEndpoints(
   deps: FinishDeps,
   integration: Integration,
-  flow: ExchangedFlow,
+  flow: FinishableFlow,
   granted: Granted,
   connection: Connection,
 ): Promise<string[]> {
@@ -252,10 +305,8 @@ async function writeEndpoints(
     if (webhook) written.push(webhook);
   }
   if (flow.autoLinkUser && flow.subscriberId !== undefined && granted.user) {
-    const { userId } = granted.user;
-    written.push(
-      await writeEndpoint(deps, integration, flow, granted.account, connection, { type: 'slack_user', userId }, userId),
-    );
+    const { userId, target } = granted.user;
+    written.push(await writeEndpoint(deps, integration, flow, granted.account, connection, target, userId));
   }
   return written;
 }
@@ -264,7 +315,7 @@ async function writeEndpoints(
 async function writeWebhook(
   deps: FinishDeps,
   integration: Integration,
-  flow: ExchangedFlow,
+  flow: FinishableFlow,
   { account, webhook }: Granted,
   connection: Connection | undefined,
 ): Promise<string | undefined> {
@@ -284,7 +335,7 @@ async function writeWebhook(
 export async function writeEndpoint(
   deps: Pick<FinishDeps, 'endpoints' | 'connections' | 'now'>,
   integration: Integration,
-  flow: ExchangedFlow,
+  flow: FinishableFlow,
   account: Account,
   connection: Connection | undefined,
   target: EndpointTarget,
@@ -325,7 +376,7 @@ export async function writeEndpoint(
 }
 
 function endpointIdentifier(
-  flow: ExchangedFlow,
+  flow: FinishableFlow,
   connection: Connection | undefined,
   type: EndpointTarget['type'],
   account: Account,
@@ -339,7 +390,7 @@ function endpointIdentifier(
 async function releasePreviousGrants(
   deps: FinishDeps,
   integration: Integration,
-  flow: ExchangedFlow,
+  flow: FinishableFlow,
   connection: Connection,
 ): Promise<void> {
   if (connection.previousAccountName === undefined && connection.previousGrantIds.length === 0) return;

@@ -2,7 +2,7 @@ import { bindingOf, type Integration, isAtLeastAsStrict } from '../integration/i
 import { errorFields } from '../log.ts';
 import { type FinishDeps, finishConnect } from './finish-connect.ts';
 import { finishLinkUser } from './finish-link-user.ts';
-import { type ExchangedFlow, type Flow, resumeMilliseconds } from './flow.ts';
+import { type ExchangedFlow, type FinishableFlow, type Flow, resumeMilliseconds } from './flow.ts';
 import { FlowFailure } from './flow-failure.ts';
 import type { Granted } from './granted.ts';
 import { endAt, type ReceiveDeps, type Received } from './receive-callback.ts';
@@ -13,34 +13,38 @@ export interface FinishFlowDeps extends ReceiveDeps, FinishDeps {
 }
 
 export type CallbackOutcome =
-  | Exclude<Received<never>, { kind: 'redeemed' | 'exchanged' | 'ended' }>
+  /** The next step of the flow is at the provider. */
+  | { readonly kind: 'redirect'; readonly location: string }
+  | Exclude<Received<never>, { kind: 'redeemed' | 'exchanged' | 'ended' | 'pending' }>
   /** The integration is missing when it was deleted meanwhile. */
-  | { readonly kind: 'ended'; readonly flow: Flow; readonly integration: Integration | undefined };
+  | { readonly kind: 'ended' | 'pending'; readonly flow: Flow; readonly integration: Integration | undefined };
 
 /** What a provider's sealed answer comes to, once it is verified. */
 export interface Obtained {
-  readonly flow: ExchangedFlow;
+  readonly flow: FinishableFlow;
   readonly granted: Granted;
 }
 
-/**
- * Takes a flow to its outcome from its exchange; may run any number of times, at once or one after the other.
- * @param obtain gets and verifies what was granted; a FlowFailure ends the flow, any other error leaves it to the next hit
- */
-export async function finishFlow(
-  deps: FinishFlowDeps,
-  flow: Flow,
-  obtain: () => Promise<Obtained>,
-): Promise<CallbackOutcome> {
+export interface FinishSteps {
+  /** Gets and verifies what was granted. A FlowFailure ends the flow, any other error leaves it to the next hit. */
+  obtain(): Promise<Obtained>;
+  /** Gives the flow back, held, while the provider does not yet give what was approved. */
+  hold?(obtained: Obtained, integration: Integration): Promise<Flow | undefined>;
+}
+
+/** Takes a flow to its outcome from its exchange; may run any number of times, at once or one after the other. */
+export async function finishFlow(deps: FinishFlowDeps, flow: Flow, steps: FinishSteps): Promise<CallbackOutcome> {
   let integration: Integration | undefined;
   try {
     // A seal that nobody could open into rows for so long will not do so now.
-    if (flow.asOf !== undefined && flow.asOf + resumeMilliseconds <= deps.now()) {
+    if (flow.status === 'EXCHANGED' && flow.asOf !== undefined && flow.asOf + resumeMilliseconds <= deps.now()) {
       throw new FlowFailure('exchange_outcome_unknown');
     }
-    const obtained = await obtain();
+    const obtained = await steps.obtain();
     // Read afresh: a deletion since the redeeming stops here.
     integration = await usableIntegration(deps, obtained.flow);
+    const held = await steps.hold?.(obtained, integration);
+    if (held) return ended(deps, held, integration);
     const write = flow.mode === 'link_user' ? finishLinkUser : finishConnect;
     const outcome = await write(deps, integration, obtained.flow, obtained.granted);
     const completed = await deps.flows.complete(obtained.flow, { outcome, ...endAt(deps.now()) });
@@ -58,11 +62,11 @@ export async function finishFlow(
   }
 }
 
-async function failFlow(
+export async function failFlow(
   deps: FinishFlowDeps,
   flow: Flow,
   failure: FlowFailure,
-  integration: Integration | undefined,
+  integration?: Integration,
 ): Promise<CallbackOutcome> {
   const current = (await deps.flows.get(flow.flowId)) ?? flow;
   // Another hit had its outcome first.
@@ -70,16 +74,16 @@ async function failFlow(
   // A dead token needs no end, and a link keeps none.
   const holdsToken = current.status === 'EXCHANGED' && flow.mode === 'connect' && failure.code !== 'token_revoked';
   if (holdsToken) await deps.discardSealed(current as ExchangedFlow);
-  const { code, providerError } = failure;
-  const failed = await deps.flows.fail(current, { failure: code, providerError, ...endAt(deps.now()) });
-  deps.log.warn('flow failed', { ...logFields(flow), failure: code, providerError });
+  const { code, providerError, correlationId } = failure;
+  const failed = await deps.flows.fail(current, { failure: code, providerError, correlationId, ...endAt(deps.now()) });
+  deps.log.warn('flow failed', { ...logFields(flow), failure: code, providerError, correlationId });
   return ended(deps, failed ?? (await deps.flows.get(flow.flowId)) ?? current, integration);
 }
 
 export async function ended(deps: FinishFlowDeps, flow: Flow, known?: Integration): Promise<CallbackOutcome> {
-  if (!isOver(flow)) return { kind: 'waiting' };
+  if (!isOver(flow) && flow.status !== 'PENDING') return { kind: 'waiting' };
   const integration = known ?? (await deps.integrations.get(flow.integrationId, flow.environmentId));
-  return { kind: 'ended', flow, integration };
+  return { kind: isOver(flow) ? 'ended' : 'pending', flow, integration };
 }
 
 /** @throws FlowFailure when the product does not offer this integration any more, or not to such a flow */
@@ -95,6 +99,6 @@ function isOver({ status }: Flow): boolean {
 }
 
 /** A flow's id is the public half of its handles. */
-function logFields({ flowId, environmentId, integrationId, mode, status }: Flow) {
+export function logFields({ flowId, environmentId, integrationId, mode, status }: Flow) {
   return { flowId, environmentId, integrationId, mode, status };
 }

@@ -3,7 +3,7 @@ import { subjectKeyOf } from '../connection/connection.ts';
 import type { Account } from '../grant/grant.ts';
 import type { Integration } from '../integration/integration.ts';
 import { type FinishDeps, writeEndpoint } from './finish-connect.ts';
-import type { ExchangedFlow, FlowOutcome } from './flow.ts';
+import type { FinishableFlow, FlowOutcome } from './flow.ts';
 import { FlowFailure } from './flow-failure.ts';
 import type { Granted } from './granted.ts';
 
@@ -14,14 +14,14 @@ import type { Granted } from './granted.ts';
 export async function finishLinkUser(
   deps: FinishDeps,
   integration: Integration,
-  flow: ExchangedFlow,
+  flow: FinishableFlow,
   granted: Granted,
 ): Promise<FlowOutcome> {
-  const userId = granted.user?.userId;
-  if (userId === undefined || flow.subscriberId === undefined) throw new FlowFailure('user_missing');
+  const { user } = granted;
+  if (!user || flow.subscriberId === undefined) throw new FlowFailure('user_missing');
   const connection = await connectionFor(deps, flow);
   if (connection && !isOfAccount(granted.account, connection.account)) throw new FlowFailure('wrong_workspace');
-  const target = { type: 'slack_user', userId } as const;
+  const { target, userId } = user;
   const identifier = await writeEndpoint(deps, integration, flow, granted.account, connection, target, userId);
   return {
     connectionIdentifier: connection?.identifier,
@@ -31,7 +31,7 @@ export async function finishLinkUser(
 }
 
 /** The connection named, else the subscriber's own, else the shared one of the same contexts, else none. */
-async function connectionFor(deps: FinishDeps, flow: ExchangedFlow): Promise<Connection | undefined> {
+async function connectionFor(deps: FinishDeps, flow: FinishableFlow): Promise<Connection | undefined> {
   const { environmentId, integrationId, subscriberId, contextKeys, connectionIdentifier } = flow;
   if (connectionIdentifier !== undefined) {
     const named = await deps.connections.find(environmentId, connectionIdentifier);

@@ -19,9 +19,25 @@ export const flowFailureCodes = [
   'deleted_meanwhile',
   'integration_unavailable',
   'binding_changed',
+  'tenant_invalid',
+  'tenant_mismatch',
+  'consent_missing',
+  'id_token_invalid',
+  'guest_refused',
+  'admin_required',
+  'admin_proof_missing',
+  'not_ready',
+  'app_not_in_tenant',
+  'roles_missing',
+  'superseded',
 ] as const;
 
 export type FlowFailureCode = (typeof flowFailureCodes)[number];
+
+export interface FlowFailureOptions extends ErrorOptions {
+  readonly providerError?: string | undefined;
+  readonly correlationId?: string | undefined;
+}
 
 /** Ends a flow for good; anything else thrown while finishing leaves it to the next hit. */
 export class FlowFailure extends Error {
@@ -29,10 +45,13 @@ export class FlowFailure extends Error {
   readonly code: FlowFailureCode;
   /** The provider's own code for its refusal, when there is one. */
   readonly providerError: string | undefined;
+  /** What the provider's support finds its own log lines by. */
+  readonly correlationId: string | undefined;
 
-  constructor(code: FlowFailureCode, options: ErrorOptions & { providerError?: string } = {}) {
+  constructor(code: FlowFailureCode, options: FlowFailureOptions = {}) {
     super(code, options);
     this.code = code;
     this.providerError = options.providerError;
+    this.correlationId = options.correlationId;
   }
 }

@@ -10,15 +10,34 @@ export const outcomePageMilliseconds = 10 * 60_000;
 /** How long a flow whose exchange is sealed may still be finished. */
 export const resumeMilliseconds = 24 * 60 * 60_000;
 
+/** How long the sign-in after a consent may take. */
+export const furtherStepMilliseconds = 10 * 60_000;
+
 export const flowModes = ['connect', 'link_user'] as const;
 export const connectionModes = ['subscriber', 'shared'] as const;
 export type ConnectionMode = (typeof connectionModes)[number];
 
 /**
  * `ISSUED` → `REDEEMING` (one hit won, and may call the provider once) → `EXCHANGED` (the provider's answer is sealed
- * in the row) → `COMPLETED`; or `FAILED` from any of the first three.
+ * in the row) → `COMPLETED`; with `PENDING` in between while the provider does not yet give what was approved; or
+ * `FAILED` from any of those before.
  */
-const flowStatuses = ['ISSUED', 'REDEEMING', 'EXCHANGED', 'COMPLETED', 'FAILED'] as const;
+const flowStatuses = ['ISSUED', 'REDEEMING', 'EXCHANGED', 'PENDING', 'COMPLETED', 'FAILED'] as const;
+
+/** Why a flow waits: the app is not (yet) known in the tenant, its roles are missing, or the provider is in trouble. */
+const pendingReasons = ['app_not_in_tenant', 'roles_missing', 'provider_unavailable'] as const;
+
+const pendingSchema = z.object({
+  /** Who signed in. */
+  personId: z.string(),
+  reason: z.enum(pendingReasons),
+  /** Epoch milliseconds: of the sign-in, and of the next try. */
+  since: z.number(),
+  nextTryAt: z.number(),
+  tries: z.number(),
+  connectionIdentifier: z.string(),
+});
+export type Pending = z.infer<typeof pendingSchema>;
 
 const outcomeSchema = z.object({
   /** None for a link that goes without a connection, and for a webhook alone. */
@@ -39,9 +58,13 @@ export const flowSchema = z.object({
   mode: z.enum(flowModes),
   binding: z.enum(bindings),
   /** The step that the handle given out last belongs to. */
-  stage: z.enum(['authorize']),
+  stage: z.enum(['authorize', 'consent', 'sign_in']),
   /** Hash of the secret which that step expects. */
   secretHash: z.string(),
+  /** Hash of the consent step's secret once the sign-in has begun: its bearer may begin the sign-in again. */
+  consentSecretHash: z.optional(z.string()),
+  /** The Microsoft tenant that the consent's redirect claims; nothing is believed of it before the sign-in. */
+  claimedTenantId: z.optional(z.string()),
   status: z.enum(flowStatuses),
   issuedAt: z.number(),
   /** From here on the handle is refused. */
@@ -70,6 +93,9 @@ export const flowSchema = z.object({
   failure: z.optional(z.enum(flowFailureCodes)),
   /** What the provider called its refusal; from a fixed alphabet. */
   providerError: z.optional(z.string()),
+  /** What Microsoft's support finds its own log lines by. */
+  correlationId: z.optional(z.string()),
+  pending: z.optional(pendingSchema),
   finishedAt: z.optional(z.number()),
 });
 export type Flow = z.infer<typeof flowSchema>;
@@ -79,3 +105,9 @@ export type RedeemedFlow = Flow & { attempt: string; leaseUntil: number; answerH
 
 /** A flow whose exchange is sealed: the only thing that can be finished. */
 export type ExchangedFlow = Flow & { attempt: string; exchange: string; asOf: number };
+
+/** A flow that waits for the provider. */
+export type PendingFlow = Flow & { attempt: string; asOf: number; pending: Pending };
+
+/** What the rows written by a flow reflect. */
+export type FinishableFlow = Flow & { attempt: string; asOf: number };

@@ -2,6 +2,7 @@ import { derivedIdentifier, subjectKeyIn, subjectKeyOf } from '../connection/con
 import { type Context, contextKeysOf, parseContext, verifyContextHash } from '../context/context.ts';
 import { ChatConnectError } from '../errors.ts';
 import { type Binding, bindingOf, type Integration, isAtLeastAsStrict } from '../integration/integration.ts';
+import { adminConsentUrl, signInUrl, teamsRedirectUri } from '../providers/msteams/authorization-url.ts';
 import {
   defaultBotScopes,
   defaultUserScopes,
@@ -10,7 +11,7 @@ import {
 } from '../providers/slack/authorization-url.ts';
 import type { FlowStore } from '../store/flow-store.ts';
 import type { ConnectionMode, Flow } from './flow.ts';
-import { formatHandle, hashSecret, newHandle } from './handle.ts';
+import { formatHandle, type Handle, hashSecret, newHandle } from './handle.ts';
 import { subjectOf } from './subject.ts';
 
 export interface OauthUrlRequest {
@@ -34,6 +35,7 @@ export interface IssueFlowDeps {
   readonly flows: Pick<FlowStore, 'put'>;
   findIntegration(environmentId: string, identifier: string): Promise<Integration | undefined>;
   readonly slackBaseUrl: string;
+  readonly microsoftLoginBaseUrl: string;
   readonly publicUrl: string;
   readonly flowTtlSeconds: number;
   now(): number;
@@ -73,9 +75,10 @@ export async function issueFlow(
   requireSubject(request, context, scopes);
   const { clientId } = integration.credentials;
   if (clientId === undefined) {
+    const provider = integration.providerId === 'slack' ? 'Slack' : 'MS Teams';
     throw new ChatConnectError(
       'integration_credentials_missing',
-      'Slack integration missing required OAuth credentials (clientId) ',
+      `${provider} integration missing required OAuth credentials (clientId) `,
     );
   }
   const contextKeys = contextKeysOf(context);
@@ -85,6 +88,8 @@ export async function issueFlow(
   const now = deps.now();
   const usableUntil = now + deps.flowTtlSeconds * 1000;
   const handle = newHandle();
+  const isSlack = integration.providerId === 'slack';
+  const redirectUri = isSlack ? slackRedirectUri(deps.publicUrl) : teamsRedirectUri(deps.publicUrl);
   const flow: Flow = {
     flowId: handle.flowId,
     environmentId,
@@ -92,7 +97,7 @@ export async function issueFlow(
     providerId: integration.providerId,
     mode: request.mode,
     binding: effectiveBinding(request, integration),
-    stage: 'authorize',
+    stage: isSlack ? 'authorize' : request.mode === 'connect' ? 'consent' : 'sign_in',
     secretHash: hashSecret(handle.secret),
     status: 'ISSUED',
     issuedAt: now,
@@ -105,17 +110,23 @@ export async function issueFlow(
     autoLinkUser: request.autoLinkUser === true,
     scopes,
     userScopes,
-    redirectUri: slackRedirectUri(deps.publicUrl),
+    redirectUri,
     returnUrl: registeredReturnUrl(request, integration),
   };
   await deps.flows.put(flow);
-  const url = slackAuthorizationUrl(deps.slackBaseUrl, {
-    clientId,
-    redirectUri: flow.redirectUri,
-    state: formatHandle(handle),
-    scopes: request.mode === 'connect' ? { bot: scopes } : { user: userScopes },
-  });
+  const url = authorizationUrl(deps, flow, clientId, handle);
   return { url, expiresAt: new Date(usableUntil).toISOString() };
+}
+
+function authorizationUrl(deps: IssueFlowDeps, flow: Flow, clientId: string, handle: Handle): string {
+  const request = { clientId, redirectUri: flow.redirectUri, state: formatHandle(handle) };
+  if (flow.providerId === 'slack') {
+    const scopes = flow.mode === 'connect' ? { bot: flow.scopes } : { user: flow.userScopes };
+    return slackAuthorizationUrl(deps.slackBaseUrl, { ...request, scopes });
+  }
+  return flow.mode === 'connect'
+    ? adminConsentUrl(deps.microsoftLoginBaseUrl, request)
+    : signInUrl(deps.microsoftLoginBaseUrl, request, handle.secret);
 }
 
 function requireSubject(request: OauthUrlRequest, context: Context | undefined, scopes: readonly string[]): void {
@@ -154,11 +165,14 @@ function requireOwnIdentifier(request: OauthUrlRequest, integration: Integration
   }
 }
 
+/** Microsoft's permissions stand in the app's registration; what a request names is ignored there. */
 function botScopesOf(request: OauthUrlRequest, integration: Integration): string[] {
+  if (integration.providerId !== 'slack') return [];
   return [...(request.scope ?? integration.configurations.scopes ?? defaultBotScopes)];
 }
 
 function userScopesOf(request: OauthUrlRequest, integration: Integration): string[] {
+  if (integration.providerId !== 'slack') return [];
   return [...(request.userScope ?? integration.configurations.userScopes ?? defaultUserScopes)];
 }
 

@@ -4,6 +4,7 @@ import {
   type ExchangedFlow,
   type Flow,
   outcomePageMilliseconds,
+  type PendingFlow,
   type RedeemedFlow,
   redeemLeaseMilliseconds,
   resumeMilliseconds,
@@ -12,7 +13,9 @@ import { FlowFailure, type FlowFailureCode } from './flow-failure.ts';
 import { type Handle, hashSecret } from './handle.ts';
 
 /** What the provider's redirect carries besides the state. An error counts even beside a code (RFC 6749 4.1.2.1). */
-export type ProviderAnswer = { readonly code: string } | { readonly error: string; readonly failure: FlowFailureCode };
+export type ProviderAnswer =
+  | { readonly code: string }
+  | { readonly error: string; readonly failure: FlowFailureCode; readonly correlationId?: string | undefined };
 
 export interface ReceiveDeps {
   readonly flows: FlowStore;
@@ -23,7 +26,8 @@ export interface ReceiveDeps {
 export interface Callback<Prepared> {
   readonly handle: Handle;
   readonly providerId: Flow['providerId'];
-  readonly stage: Flow['stage'];
+  /** The step that the answer belongs to; an error belongs to whichever step its state is of. */
+  readonly stage: Flow['stage'] | undefined;
   readonly answer: ProviderAnswer;
   /**
    * Everything that can fail before the state is spent: reads the integration, opens its secret. A FlowFailure thrown
@@ -38,6 +42,8 @@ export type Received<Prepared> =
   /** The answer is sealed: finish from it. */
   | { readonly kind: 'exchanged'; readonly flow: ExchangedFlow }
   | { readonly kind: 'ended'; readonly flow: Flow }
+  /** The provider does not yet give what was approved. */
+  | { readonly kind: 'pending'; readonly flow: PendingFlow }
   /** Another hit is at it. */
   | { readonly kind: 'waiting' }
   | { readonly kind: 'expired' }
@@ -59,16 +65,16 @@ export async function receiveCallback<Prepared>(
   const answerHash = 'code' in answer ? hashOf('code', answer.code) : hashOf('error', answer.error);
   const flow = await deps.flows.get(handle.flowId);
   if (!flow || !constantTimeEqual(flow.secretHash, secretHash)) return { kind: 'unknown' };
-  if (flow.providerId !== providerId || flow.stage !== stage) return { kind: 'unknown' };
+  if (flow.providerId !== providerId || (stage !== undefined && flow.stage !== stage)) return { kind: 'unknown' };
   if (flow.status !== 'ISSUED') return repeat(deps, flow, answerHash);
 
   const now = deps.now();
   if (flow.usableUntil <= now) return { kind: 'expired' };
-  const conditions: RedeemConditions = { stage, secretHash, providerId, now };
-  const refuse = (failure: FlowFailureCode, providerError?: string) =>
-    deps.flows.refuse(flow.flowId, conditions, { answerHash, failure, providerError, ...endAt(now) });
+  const conditions: RedeemConditions = { stage: flow.stage, secretHash, providerId, now };
+  const refuse = (failure: FlowFailureCode, providerError?: string, correlationId?: string) =>
+    deps.flows.refuse(flow.flowId, conditions, { answerHash, failure, providerError, correlationId, ...endAt(now) });
   if ('error' in answer) {
-    const refused = await refuse(answer.failure, answer.error);
+    const refused = await refuse(answer.failure, answer.error, answer.correlationId);
     return refused ? { kind: 'ended', flow: refused } : lostRace(deps, flow.flowId, answerHash);
   }
   let prepared: Prepared;
@@ -76,7 +82,7 @@ export async function receiveCallback<Prepared>(
     prepared = await callback.prepare(flow);
   } catch (error) {
     if (!(error instanceof FlowFailure)) throw error;
-    const refused = await refuse(error.code, error.providerError);
+    const refused = await refuse(error.code, error.providerError, error.correlationId);
     return refused ? { kind: 'ended', flow: refused } : lostRace(deps, flow.flowId, answerHash);
   }
   const attempt = randomToken(16);
@@ -85,6 +91,8 @@ export async function receiveCallback<Prepared>(
     answerHash,
     leaseUntil: deps.now() + redeemLeaseMilliseconds,
     expiresAt: seconds(now + resumeMilliseconds),
+    // When nobody comes back, the sweep ends it.
+    dueAt: new Date(now + redeemLeaseMilliseconds + 5_000).toISOString(),
   });
   if (redeemed) return { kind: 'redeemed', flow: redeemed, prepared };
   return lostRace(deps, flow.flowId, answerHash, { attempt, prepared });
@@ -121,6 +129,7 @@ async function repeat<Prepared>(deps: ReceiveDeps, first: Flow, answerHash: stri
     if (flow.status === 'COMPLETED' || flow.status === 'FAILED') {
       return (flow.finishedAt ?? 0) + outcomePageMilliseconds > now ? { kind: 'ended', flow } : { kind: 'unknown' };
     }
+    if (flow.status === 'PENDING') return { kind: 'pending', flow: flow as PendingFlow };
     if (flow.status === 'REDEEMING' && leaseIsOver) {
       const failed = await deps.flows.fail(flow, {
         failure: 'exchange_outcome_unknown',

@@ -13,8 +13,8 @@ import { dynamoGrantStore } from '../store/grant-store.ts';
 import { dynamoIntegrationStore } from '../store/integration-store.ts';
 import { environmentVault } from '../vault/environment-vault.ts';
 import type { KeyWrapper } from '../vault/key-wrapper.ts';
+import { exchangeSeal } from './exchange-seal.ts';
 import { isWebhookAlone } from './finish-connect.ts';
-import { resumeMilliseconds } from './flow.ts';
 import { FlowFailure } from './flow-failure.ts';
 import type { SlackCallbackDeps } from './slack-callback.ts';
 
@@ -27,20 +27,12 @@ export interface SlackCallbackParts {
   readonly now?: () => number;
 }
 
-/** A flow's exchange is finished by a hit; when none comes, it falls due after this time. */
-const dueAfterMilliseconds = 15_000;
-
 /** Puts the Slack callback together from where its rows, keys and Slack are. */
 export function composeSlackCallback(parts: SlackCallbackParts): SlackCallbackDeps {
   const { db, slackBaseUrl, log, fetch = globalThis.fetch, now = Date.now } = parts;
   const vault = environmentVault({ db, keyWrapper: parts.keyWrapper, now });
   const flows = dynamoFlowStore(db);
-  const sealOf = (flow: { environmentId: string; flowId: string; attempt: string }) => ({
-    environmentId: flow.environmentId,
-    item: flow.flowId,
-    field: 'exchange',
-    version: flow.attempt,
-  });
+  const seal = exchangeSeal({ vault, flows, now });
   const deps: SlackCallbackDeps = {
     flows,
     connections: dynamoConnectionStore(db),
@@ -58,16 +50,8 @@ export function composeSlackCallback(parts: SlackCallbackParts): SlackCallbackDe
       if (secret === undefined) throw new FlowFailure('provider_misconfigured');
       return secret;
     },
-    async keepExchange(flow, body, asOf) {
-      const at = now();
-      return flows.keepExchange(flow, {
-        exchange: await vault.seal(body, sealOf(flow)),
-        asOf,
-        dueAt: new Date(at + dueAfterMilliseconds).toISOString(),
-        expiresAt: Math.ceil((at + resumeMilliseconds) / 1000),
-      });
-    },
-    openExchange: (flow) => vault.open(flow.exchange, sealOf(flow)),
+    keepExchange: seal.keep,
+    openExchange: seal.open,
     revokeToken: (token) => revokeSlackToken(fetch, slackBaseUrl, token),
     async discard(integration, flow, answer) {
       const granted = grantOf(answer);

@@ -10,6 +10,7 @@ import {
   type Obtained,
   usableIntegration,
 } from './finish-flow.ts';
+import type { ExchangedFlow } from './flow.ts';
 import type { Handle } from './handle.ts';
 import { type ProviderAnswer, receiveCallback } from './receive-callback.ts';
 
@@ -44,19 +45,19 @@ export async function receiveSlackCallback(
   if (received.kind === 'redeemed' && 'code' in answer) {
     const { flow, prepared } = received;
     const withSecret = { ...deps, clientSecretOf: async () => prepared.clientSecret };
-    return finishFlow(deps, flow, async () =>
-      obtained(await exchangeCode(withSecret, prepared.integration, flow, answer.code)),
-    );
+    const obtain = async () => obtained(await exchangeCode(withSecret, prepared.integration, flow, answer.code));
+    return finishFlow(deps, flow, { obtain });
   }
-  if (received.kind === 'exchanged') {
-    const { flow } = received;
-    return finishFlow(deps, flow, async () =>
-      obtained(await resumeExchange(deps, await usableIntegration(deps, flow), flow)),
-    );
-  }
-  if (received.kind === 'ended') return ended(deps, received.flow);
+  if (received.kind === 'exchanged') return resumeSlackFlow(deps, received.flow);
+  if (received.kind === 'ended' || received.kind === 'pending') return ended(deps, received.flow);
   if (received.kind === 'redeemed') throw new TypeError('an error of the provider redeems nothing');
   return received;
+}
+
+/** Finishes a flow from its sealed answer. */
+export function resumeSlackFlow(deps: SlackCallbackDeps, flow: ExchangedFlow): Promise<CallbackOutcome> {
+  const obtain = async () => obtained(await resumeExchange(deps, await usableIntegration(deps, flow), flow));
+  return finishFlow(deps, flow, { obtain });
 }
 
 function obtained({ flow, installation }: Exchanged): Obtained {

@@ -1,11 +1,11 @@
 import * as z from 'zod/mini';
 import { hashOf } from '../crypto.ts';
 
-/** What a grant is for: a Slack workspace or enterprise, later a Microsoft tenant. */
+/** What a grant is for: a Slack workspace or enterprise, or a Microsoft tenant. */
 export const accountSchema = z.object({
   id: z.string(),
   name: z.optional(z.string()),
-  kind: z.enum(['workspace', 'enterprise']),
+  kind: z.enum(['workspace', 'enterprise', 'tenant']),
   /** The Enterprise Grid organisation that a workspace belongs to. */
   enterpriseId: z.optional(z.string()),
 });
@@ -29,7 +29,9 @@ export const grantSchema = z.object({
   /** Set on a grant of one person: a Slack user token. */
   userId: z.optional(z.string()),
   source: z.enum(['flow', 'caller']),
-  /** `tokenSchema` as JSON, sealed with `sealVersion`. */
+  /** `app_only`: the provider gives tokens for the account on request, and none is kept. */
+  credential: z.enum(['token', 'app_only']),
+  /** `tokenSchema` as JSON, sealed with `sealVersion`; empty when nothing is kept. */
   token: z.string(),
   sealVersion: z.string(),
   scopes: z.array(z.string()),

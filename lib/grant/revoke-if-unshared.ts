@@ -31,7 +31,7 @@ export async function revokeGrantIfUnshared(
   flowId: string,
 ): Promise<void> {
   if (await deps.grants.hasReference(grant.environmentId, grant.grantId)) return;
-  const { accessToken } = await openToken(deps.vault, grant);
+  const token = grant.credential === 'token' ? await openToken(deps.vault, grant) : undefined;
   const asOf = deps.now();
   // A writer that renewed the grant since it was read needs its token.
   const ending = await deps.grants.beginRevocation(grant, {
@@ -39,7 +39,10 @@ export async function revokeGrantIfUnshared(
     flowId,
     revokingUntil: asOf + revocationMilliseconds,
   });
-  if (ending) await revoke(deps, integration, ending, accessToken);
+  if (!ending) return;
+  if (token) await revoke(deps, integration, ending, token.accessToken);
+  // Nothing is kept of an app-only grant, and consent can be withdrawn by the tenant's administrator only.
+  else await deps.grants.endRevocation(ending);
 }
 
 /** Ends a token that a failed flow got and nobody stored, unless a grant of its account lives here. */
@@ -63,6 +66,7 @@ export async function revokeUnstoredToken(
     providerId,
     account,
     source: 'flow',
+    credential: 'token',
     ...(await sealToken(deps.vault, environmentId, grantId, token, `${flowId}.${asOf}`)),
     scopes: [],
     version: (grant?.version ?? 0) + 1,

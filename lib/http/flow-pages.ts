@@ -2,15 +2,18 @@ import type { CallbackOutcome } from '../flow/finish-flow.ts';
 import type { Flow } from '../flow/flow.ts';
 import type { FlowFailureCode } from '../flow/flow-failure.ts';
 import { type Integration, productNameOf } from '../integration/integration.ts';
+import { aadstsText } from '../providers/msteams/aadsts.ts';
 import { type Page, redirectTo, renderPage } from './page.ts';
 import type { HttpResult } from './types.ts';
 
 /** What a browser gets for a callback: the product's own page when there is one and the flow is over, else ours. */
 export function answerCallback(outcome: CallbackOutcome): HttpResult {
-  if (outcome.kind !== 'ended') return renderPage(pageWithoutFlow[outcome.kind]);
+  if (outcome.kind === 'redirect') return redirectTo(outcome.location);
+  if (outcome.kind !== 'ended' && outcome.kind !== 'pending') return renderPage(pageWithoutFlow[outcome.kind]);
   const { flow, integration } = outcome;
   const returnUrl = flow.returnUrl ?? integration?.credentials.redirectUrl;
   if (returnUrl !== undefined) return redirectTo(withOutcome(returnUrl, flow));
+  if (outcome.kind === 'pending') return renderPage(pendingPage(flow, integration));
   return renderPage(flow.status === 'COMPLETED' ? successPage(flow, integration) : failurePage(flow, integration));
 }
 
@@ -76,9 +79,10 @@ const pageWithoutFlow = {
       'If you have connected just now, you can close this page. Otherwise go back to the product and start again.',
     ],
   },
-} as const satisfies Record<Exclude<CallbackOutcome['kind'], 'ended'>, Page>;
+} as const satisfies Record<Exclude<CallbackOutcome['kind'], 'ended' | 'pending' | 'redirect'>, Page>;
 
 const providerNames = { slack: 'Slack', msteams: 'Microsoft Teams' } as const;
+const accountNames = { slack: 'workspace', msteams: 'organization' } as const;
 
 function successPage(flow: Flow, integration: Integration | undefined): Page {
   const product = integration ? productNameOf(integration) : 'the product';
@@ -93,12 +97,12 @@ function successPage(flow: Flow, integration: Integration | undefined): Page {
     paragraphs: [
       linked
         ? `${product} can now send messages to you in ${provider}.`
-        : `${product} can now send messages to the ${provider} workspace ${account}.`,
+        : `${product} can now send messages to the ${provider} ${accountNames[flow.providerId]} ${account}.`,
       ...(previous === undefined ? [] : [`It is connected instead of ${previous}.`]),
       `You can close this page and go back to ${product}.`,
     ],
     facts: [
-      ['Workspace', account],
+      [flow.providerId === 'slack' ? 'Workspace' : 'Organization', account],
       ['Product', product],
       ...(flow.subscriberId === undefined ? [] : ([['For', flow.subscriberId]] as const)),
       ...flow.contextKeys.map((key) => {
@@ -113,14 +117,45 @@ function failurePage(flow: Flow, integration: Integration | undefined): Page {
   const product = integration ? productNameOf(integration) : 'the product';
   const text = failureTexts[flow.failure ?? 'exchange_outcome_unknown'];
   const fill = (sentence: string) =>
-    sentence.replaceAll('{product}', product).replaceAll('{provider}', providerNames[flow.providerId]);
+    sentence
+      .replaceAll('{product}', product)
+      .replaceAll('{provider}', providerNames[flow.providerId])
+      .replaceAll('{account}', accountNames[flow.providerId]);
+  const known = aadstsText(flow.providerError);
+  const time = flow.finishedAt === undefined ? undefined : new Date(flow.finishedAt).toISOString();
+  const reference = [
+    flow.failure,
+    flow.providerError,
+    flow.flowId,
+    ...(flow.correlationId === undefined ? [] : [`Correlation id ${flow.correlationId}`, time]),
+  ];
   return {
     statusCode: text.statusCode,
     tone: 'bad',
-    title: fill(text.title),
-    paragraphs: text.paragraphs.map(fill),
+    title: fill(known?.title ?? text.title),
+    paragraphs: (known ? [known.explanation, 'Nothing was connected.', known.next] : text.paragraphs).map(fill),
     // The flow's id is no secret, and finds its log lines.
-    reference: [flow.failure, flow.providerError, flow.flowId].filter((part) => part !== undefined).join(' · '),
+    reference: reference.filter((part) => part !== undefined).join(' · '),
+  };
+}
+
+/** Shown until Microsoft gives what was approved; asks again by itself. */
+function pendingPage(flow: Flow, integration: Integration | undefined): Page {
+  const product = integration ? productNameOf(integration) : 'the product';
+  const roles = flow.pending?.reason === 'roles_missing';
+  return {
+    statusCode: 200,
+    tone: 'waiting',
+    title: 'Approved. Waiting for Microsoft',
+    paragraphs: [
+      roles
+        ? 'Your approval has arrived, but Microsoft does not hand out all permissions yet.'
+        : 'Your approval has arrived, but Microsoft does not know the app in your organization yet.',
+      'This usually takes less than a minute, and at times up to an hour. You need not press anything again.',
+      `This page looks again by itself. You can also close it: ${product} will be connected without you.`,
+    ],
+    reference: flow.flowId,
+    reloadSeconds: 5,
   };
 }
 
@@ -197,11 +232,87 @@ const failureTexts: Record<FlowFailureCode, FailureText> = {
     title: "{provider}'s answers contradict each other",
     paragraphs: ['The approval was for one workspace and its access for another. Nothing was connected.', startAgain],
   },
+  tenant_invalid: {
+    statusCode: 400,
+    title: 'This is not an organization',
+    paragraphs: [
+      'Microsoft named no organization, or that of personal accounts. Nothing was connected.',
+      `${startAgain} Choose your work account at Microsoft.`,
+    ],
+  },
+  tenant_mismatch: {
+    statusCode: 400,
+    title: 'You signed in to another organization',
+    paragraphs: [
+      'The approval was for one organization and the sign-in with an account of another. Nothing was connected.',
+      `${startAgain} Sign in with an account of the organization that is to be connected; a guest account is not enough.`,
+    ],
+  },
+  consent_missing: {
+    statusCode: 400,
+    title: 'The app was not approved',
+    paragraphs: ['Microsoft did not confirm an approval. Nothing was connected.', startAgain],
+  },
+  id_token_invalid: {
+    statusCode: 400,
+    title: 'Your sign-in could not be verified',
+    paragraphs: ['What Microsoft said about you did not hold up. Nothing was connected.', startAgain],
+  },
+  guest_refused: {
+    statusCode: 400,
+    title: 'You are a guest in this organization',
+    paragraphs: ['A guest cannot connect an organization. Nothing was connected.', 'Ask a member of it to do so.'],
+  },
+  admin_required: {
+    statusCode: 400,
+    title: 'An administrator must do this',
+    paragraphs: [
+      '{product} lets only administrators connect an organization. Nothing was connected.',
+      'Ask an administrator of your organization to start in {product} and to sign in themselves.',
+    ],
+  },
+  admin_proof_missing: {
+    statusCode: 400,
+    title: '{product} is not set up correctly at Microsoft',
+    paragraphs: [
+      'Microsoft did not say which roles you have. Nothing was connected.',
+      'Please tell {product}: its app registration needs groupMembershipClaims set to DirectoryRole.',
+    ],
+  },
+  not_ready: {
+    statusCode: 400,
+    title: 'Microsoft does not give the new permissions yet',
+    paragraphs: [
+      'What was connected before stays connected. Microsoft may need up to an hour after an approval.',
+      'Try again later. If it stays so, an administrator has to approve the app again.',
+    ],
+  },
+  app_not_in_tenant: {
+    statusCode: 400,
+    title: 'Your organization has not approved this app',
+    paragraphs: [
+      'Microsoft does not know the app in your organization. Nothing was connected.',
+      `An administrator of your organization has to approve it. ${startAgain}`,
+    ],
+  },
+  roles_missing: {
+    statusCode: 400,
+    title: 'Permissions are missing',
+    paragraphs: [
+      'Your organization has not granted all permissions that the app needs. Nothing was connected.',
+      `An administrator has to approve the app again. ${startAgain}`,
+    ],
+  },
+  superseded: {
+    statusCode: 400,
+    title: 'A later approval has taken over',
+    paragraphs: ['Somebody has started this connection again since. There is nothing more to do here.'],
+  },
   account_change_refused: {
     statusCode: 400,
-    title: 'Another workspace is connected already',
+    title: 'Another {account} is connected already',
     paragraphs: [
-      '{product} does not let a connection move to another workspace. The one that was connected stays connected.',
+      '{product} does not let a connection move to another {account}. The one that was connected stays connected.',
       'Start again and choose that workspace, or disconnect it in {product} first.',
     ],
   },
@@ -225,10 +336,10 @@ const failureTexts: Record<FlowFailureCode, FailureText> = {
   },
   wrong_workspace: {
     statusCode: 400,
-    title: 'You signed in to another workspace',
+    title: 'You signed in to another {account}',
     paragraphs: [
-      'Your account is in another workspace than the one that {product} is connected to. Nothing was changed.',
-      `${startAgain} At {provider}, choose the workspace that is connected.`,
+      'Your account is in another {account} than the one that {product} is connected to. Nothing was changed.',
+      `${startAgain} At {provider}, choose the {account} that is connected.`,
     ],
   },
   deleted_meanwhile: {
@@ -251,11 +362,13 @@ const failureTexts: Record<FlowFailureCode, FailureText> = {
   },
 };
 
+const returnStatuses: Partial<Record<Flow['status'], string>> = { COMPLETED: 'success', PENDING: 'pending' };
+
 /** Adds how the flow ended to a registered address, whose own query stays. */
 function withOutcome(returnUrl: string, flow: Flow): string {
   const url = new URL(returnUrl);
-  url.searchParams.set('status', flow.status === 'COMPLETED' ? 'success' : 'error');
-  const identifier = flow.outcome?.connectionIdentifier;
+  url.searchParams.set('status', returnStatuses[flow.status] ?? 'error');
+  const identifier = flow.outcome?.connectionIdentifier ?? flow.pending?.connectionIdentifier;
   if (identifier !== undefined) url.searchParams.set('connectionIdentifier', identifier);
   if (flow.failure !== undefined) url.searchParams.set('error', flow.failure);
   return url.toString();

@@ -1,6 +1,5 @@
 import { runsOnLambda } from '../config.ts';
 import type { Log } from '../log.ts';
-import type { HttpHandler } from './types.ts';
 
 /**
  * One line per call. Lambda's JSON log format makes a JSON record of it, with time, level and request id, which is all
@@ -18,6 +17,7 @@ export function lambdaLog(): Log {
  * Composes a function while Lambda initialises it, so that a missing variable fails the deployment's first start and not
  * a request. Elsewhere the module is only imported for its `createHandler`.
  */
-export function onLambda(compose: () => HttpHandler): HttpHandler {
-  return runsOnLambda() ? compose() : () => Promise.reject(new Error('this handler is composed on AWS Lambda only'));
+export function onLambda<Handler extends (...args: never[]) => Promise<unknown>>(compose: () => Handler): Handler {
+  const elsewhere = () => Promise.reject(new Error('this handler is composed on AWS Lambda only'));
+  return runsOnLambda() ? compose() : (elsewhere as unknown as Handler);
 }

@@ -1,11 +1,7 @@
-/** The parameters of a provider's redirect that this service reads. */
-export interface ProviderRedirect {
-  readonly state: string | undefined;
-  readonly code: string | undefined;
-  readonly error: string | undefined;
-}
+const names = ['state', 'code', 'error', 'error_description', 'error_subcode', 'tenant', 'admin_consent'] as const;
 
-const names = ['state', 'code', 'error'] as const;
+/** The parameters of a provider's redirect that this service reads; the last four are Microsoft's. */
+export type ProviderRedirect = { readonly [Name in (typeof names)[number]]?: string };
 /** Slack's codes have some 60 characters, our states 66; anything much longer is no redirect of a provider's. */
 const maxLength = 2_048;
 
@@ -19,6 +15,7 @@ export function readProviderRedirect(rawQueryString: string): ProviderRedirect |
   if (given.some((values) => values.length > 1 || values.some((value) => value === '' || value.length > maxLength))) {
     return undefined;
   }
-  const [state, code, error] = given.map((values) => values[0]);
-  return { state, code, error };
+  return Object.fromEntries(
+    names.flatMap((name, index) => (given[index]?.[0] === undefined ? [] : [[name, given[index][0]]])),
+  );
 }

@@ -1,6 +1,7 @@
 import { randomObjectId, randomToken } from '../crypto.ts';
 import { ChatConnectError, validationError } from '../errors.ts';
 import { requireSupportedBinding } from '../flow/issue-flow.ts';
+import { isGuid } from '../providers/msteams/tenant.ts';
 import type { IntegrationStore } from '../store/integration-store.ts';
 import type { Vault } from '../vault/vault.ts';
 import {
@@ -39,8 +40,12 @@ export async function createIntegration(
   request: NewIntegration,
 ): Promise<Integration> {
   const { providerId, credentials, configurations = {} } = request;
-  const missing = (['clientId', 'secretKey'] as const).filter((name) => credentials[name] === undefined);
+  const proof = configurations.clientAuth === 'certificate' ? 'certificate' : 'secretKey';
+  const missing = (['clientId', proof] as const).filter((name) => credentials[name] === undefined);
   if (missing.length > 0) throw validationError(missing.map((name) => `credentials.${name}: is required`));
+  if (providerId === 'msteams' && !isGuid(credentials.clientId ?? '')) {
+    throw validationError(['credentials.clientId: must be the application (client) id of the Entra app, a GUID']);
+  }
   requireSupportedBinding(configurations.binding);
   const name = request.name ?? displayNames[providerId];
   const createdAt = new Date(deps.now()).toISOString();

@@ -55,6 +55,14 @@ export const configurationsSchema = z.strictObject({
   allowedScopes: z.optional(scopes),
   returnUrls: z.optional(z.array(returnUrlSchema).check(z.maxLength(50))),
   productName: z.optional(z.string().check(z.minLength(1), z.maxLength(100))),
+  /** Microsoft: whose sign-in proves a tenant. */
+  tenantProof: z.optional(z.enum(['member', 'admin'])),
+  /** Microsoft: application permissions that a tenant must have granted before its connection is active. */
+  requiredRoles: z.optional(
+    z.array(z.string().check(z.regex(/^[A-Za-z0-9.]+$/, 'must be a permission name'))).check(z.maxLength(50)),
+  ),
+  /** Microsoft: how the app proves itself to Entra. */
+  clientAuth: z.optional(z.enum(['secret', 'certificate'])),
 });
 export type Configurations = z.infer<typeof configurationsSchema>;
 

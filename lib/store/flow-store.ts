@@ -1,6 +1,15 @@
-import { PutCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
+import { PutCommand, QueryCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import { hashOf } from '../crypto.ts';
-import { type ExchangedFlow, type Flow, type FlowOutcome, flowSchema, type RedeemedFlow } from '../flow/flow.ts';
+import {
+  type ExchangedFlow,
+  type FinishableFlow,
+  type Flow,
+  type FlowOutcome,
+  flowSchema,
+  type Pending,
+  type PendingFlow,
+  type RedeemedFlow,
+} from '../flow/flow.ts';
 import type { FlowFailureCode } from '../flow/flow-failure.ts';
 import {
   type Database,
@@ -24,11 +33,23 @@ export interface RedeemConditions {
 export interface FlowStore {
   put(flow: Flow): Promise<void>;
   get(flowId: string): Promise<Flow | undefined>;
+  /** Moves a flow whose consent step was answered on to its sign-in, under a new secret. */
+  beginSignIn(
+    flowId: string,
+    conditions: RedeemConditions,
+    next: Required<Pick<Flow, 'secretHash' | 'consentSecretHash' | 'claimedTenantId' | 'usableUntil' | 'expiresAt'>>,
+  ): Promise<Flow | undefined>;
+  /** The same answer to the consent step again, while nobody has signed in: the sign-in gets another secret. */
+  repeatSignIn(
+    flowId: string,
+    conditions: { consentSecretHash: string; claimedTenantId: string; now: number },
+    secretHash: string,
+  ): Promise<Flow | undefined>;
   /** The one write that makes a state single-use. @returns undefined when a condition did not hold */
   redeem(
     flowId: string,
     conditions: RedeemConditions,
-    redeemed: { attempt: string; answerHash: string; leaseUntil: number; expiresAt: number },
+    redeemed: { attempt: string; answerHash: string; leaseUntil: number; expiresAt: number; dueAt: string },
   ): Promise<RedeemedFlow | undefined>;
   /** A provider's `error` ends the flow under the conditions of redeeming. */
   refuse(
@@ -41,17 +62,27 @@ export interface FlowStore {
     flow: RedeemedFlow,
     kept: { exchange: string; asOf: number; expiresAt: number; dueAt: string },
   ): Promise<ExchangedFlow | undefined>;
+  /** Lets a flow wait for the provider; its sealed answer is erased. */
+  hold(
+    flow: FinishableFlow,
+    held: { pending: Pending; dueAt: string; expiresAt: number },
+  ): Promise<PendingFlow | undefined>;
+  /** Counts a try that did not help; of several at once, one does. */
+  postpone(flow: PendingFlow, next: { pending: Pending; dueAt: string }): Promise<PendingFlow | undefined>;
   complete(
-    flow: ExchangedFlow,
+    flow: FinishableFlow,
     completed: { outcome: FlowOutcome; finishedAt: number; expiresAt: number },
   ): Promise<Flow | undefined>;
   /** Ends a flow that still is in the status (and, once redeemed, of the attempt) in which it was read. */
   fail(flow: Flow, end: FlowEnd): Promise<Flow | undefined>;
+  /** Flows whose time to be looked at has come, from an index that may lag; only those that are not over. */
+  listDue(now: number, limit: number): Promise<Flow[]>;
 }
 
 export interface FlowEnd {
   readonly failure: FlowFailureCode;
   readonly providerError: string | undefined;
+  readonly correlationId?: string | undefined;
   readonly finishedAt: number;
   /** Epoch seconds. */
   readonly expiresAt: number;
@@ -61,7 +92,7 @@ const redeemCondition =
   '#status = :issued AND #stage = :ofStage AND #secretHash = :ofSecret AND #providerId = :ofProvider AND #usableUntil > :now';
 
 /** What is erased whenever a flow is over. */
-const over = { exchange: undefined, dueBucket: undefined, dueAt: undefined } as const;
+const over = { exchange: undefined, pending: undefined, dueBucket: undefined, dueAt: undefined } as const;
 
 export function dynamoFlowStore(db: Database): FlowStore {
   async function update(flowId: string, row: RowUpdate): Promise<Flow | undefined> {
@@ -97,9 +128,22 @@ export function dynamoFlowStore(db: Database): FlowStore {
       );
     },
     get: (flowId) => getRow(db, 'flows', keyOf.flow(flowId), flowSchema),
+    beginSignIn: (flowId, conditions, next) =>
+      update(flowId, {
+        set: { stage: 'sign_in', ...next },
+        condition: redeemCondition,
+        values: conditionValues(conditions),
+      }),
+    repeatSignIn: (flowId, { consentSecretHash, claimedTenantId, now }, secretHash) =>
+      update(flowId, {
+        set: { secretHash },
+        condition:
+          '#status = :issued AND #stage = :signIn AND #consentSecretHash = :consent AND #claimedTenantId = :tenant AND #usableUntil > :now',
+        values: { issued: 'ISSUED', signIn: 'sign_in', consent: consentSecretHash, tenant: claimedTenantId, now },
+      }),
     async redeem(flowId, conditions, redeemed) {
       const flow = await update(flowId, {
-        set: { status: 'REDEEMING', ...redeemed },
+        set: { status: 'REDEEMING', dueBucket: dueBucketOf(flowId), ...redeemed },
         condition: redeemCondition,
         values: conditionValues(conditions),
       });
@@ -113,18 +157,34 @@ export function dynamoFlowStore(db: Database): FlowStore {
       }),
     async keepExchange(flow, kept) {
       const exchanged = await update(flow.flowId, {
-        set: { status: 'EXCHANGED', dueBucket: dueBucketOf(flow.flowId), ...kept },
+        set: { status: 'EXCHANGED', ...kept },
         // The second half: the SDK repeats a write whose answer was lost.
         condition: '#attempt = :mine AND (#status = :redeeming OR (#status = :status AND #asOf = :asOf))',
         values: { redeeming: 'REDEEMING', mine: flow.attempt },
       });
       return exchanged as ExchangedFlow | undefined;
     },
+    async hold(flow, held) {
+      const pending = await update(flow.flowId, {
+        set: { status: 'PENDING', exchange: undefined, ...held },
+        condition: '#status = :exchanged AND #attempt = :mine',
+        values: { exchanged: 'EXCHANGED', mine: flow.attempt },
+      });
+      return pending as PendingFlow | undefined;
+    },
+    async postpone(flow, next) {
+      const pending = await update(flow.flowId, {
+        set: next,
+        condition: '#status = :held AND #pending.tries = :read',
+        values: { held: 'PENDING', read: flow.pending.tries },
+      });
+      return pending as PendingFlow | undefined;
+    },
     complete: (flow, completed) =>
       update(flow.flowId, {
         set: { status: 'COMPLETED', ...completed, ...over },
-        condition: '#status = :exchanged AND #attempt = :mine',
-        values: { exchanged: 'EXCHANGED', mine: flow.attempt },
+        condition: '#status IN (:exchanged, :held) AND #attempt = :mine',
+        values: { exchanged: 'EXCHANGED', held: 'PENDING', mine: flow.attempt },
       }),
     async fail(flow, end) {
       // What is over stays as it ended.
@@ -135,8 +195,27 @@ export function dynamoFlowStore(db: Database): FlowStore {
         values: { was: flow.status, ...(flow.attempt === undefined ? {} : { mine: flow.attempt }) },
       });
     },
+    async listDue(now, limit) {
+      const buckets = Array.from({ length: dueBuckets }, async (_, bucket) => {
+        const { Items: keys = [] } = await db.client.send(
+          new QueryCommand({
+            TableName: db.tables.flows,
+            IndexName: 'due',
+            KeyConditionExpression: 'dueBucket = :bucket AND dueAt <= :now',
+            ExpressionAttributeValues: { ':bucket': `flow#${bucket}`, ':now': new Date(now).toISOString() },
+            Limit: Math.ceil(limit / dueBuckets),
+          }),
+        );
+        // A row that cannot be read is left to whoever repairs it; the others go on.
+        return Promise.all(keys.map(({ pk }) => getRow(db, 'flows', { pk }, flowSchema).catch(() => undefined)));
+      });
+      const flows = (await Promise.all(buckets)).flat();
+      return flows.filter((flow) => flow !== undefined && openStatuses.includes(flow.status)) as Flow[];
+    },
   };
 }
+
+const openStatuses = ['REDEEMING', 'EXCHANGED', 'PENDING'];
 
 const dueBuckets = 4;
 

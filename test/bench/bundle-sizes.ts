@@ -9,6 +9,8 @@ import type { FunctionName } from '../../infra/routes.ts';
 const budgets: Readonly<Record<FunctionName, number>> = {
   'generate-oauth-url': 290_000,
   'slack-callback': 477_000,
+  'msteams-callback': 692_000,
+  sweep: 770_000,
   integrations: 343_000,
   'channel-connections': 286_000,
   'channel-endpoints': 351_000,

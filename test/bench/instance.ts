@@ -3,7 +3,7 @@ import type { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
 import { localClientConfig } from '../../infra/local/embedded-dynamodb.ts';
 import { createContext } from '../../infra/local/lambda-context.ts';
 import { composeHandlers } from '../../infra/local/local-service.ts';
-import type { FunctionName } from '../../infra/routes.ts';
+import type { HttpFunctionName } from '../../infra/routes.ts';
 import type { HttpEvent, HttpResult } from '../../lib/http/types.ts';
 import { documentClient } from '../../lib/store/aws-database.ts';
 import type { TestService } from '../support/service.ts';
@@ -12,7 +12,7 @@ export interface Instance {
   /** The one way of all its functions to DynamoDB. */
   readonly client: DynamoDBDocumentClient;
   /** Calls a function without HTTP between. @throws Error when it answers with an error */
-  call(name: FunctionName, event: HttpEvent): Promise<HttpResult>;
+  call(name: HttpFunctionName, event: HttpEvent): Promise<HttpResult>;
 }
 
 /** New instances of the functions beside those that the service has, over the same tables, with caches of their own. */
@@ -22,6 +22,7 @@ export function newInstance(service: TestService): Instance {
     db: { client, tables: service.db.tables },
     keyWrapper: service.keyWrapper,
     slackBaseUrl: service.slack.url,
+    microsoftLoginBaseUrl: service.microsoft.url,
     publicUrl: service.url,
     flowTtlSeconds: 300,
     log: service.log,

@@ -1,6 +1,6 @@
 import type { ConsumedCapacity } from '@aws-sdk/client-dynamodb';
 import type { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
-import type { FunctionName } from '../../infra/routes.ts';
+import type { HttpFunctionName } from '../../infra/routes.ts';
 import { derivedIdentifier } from '../../lib/connection/connection.ts';
 import { hashOf } from '../../lib/crypto.ts';
 import { dynamoConnectionStore } from '../../lib/store/connection-store.ts';
@@ -20,7 +20,7 @@ const seedingAtOnce = 50;
 const subscriberId = 'subscriber-1';
 const contextKeys = ['project:1'];
 
-const lists: readonly { readonly of: FunctionName; readonly filter: string }[] = [
+const lists: readonly { readonly of: HttpFunctionName; readonly filter: string }[] = [
   { of: 'channel-connections', filter: '' },
   { of: 'channel-connections', filter: `subscriberId=${subscriberId}` },
   { of: 'channel-connections', filter: 'integrationIdentifier=slack' },

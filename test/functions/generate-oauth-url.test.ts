@@ -94,6 +94,7 @@ describe('an OAuth URL', () => {
           db: { client: db.client, tables: other.db.tables },
           keyWrapper: other.keyWrapper,
           slackBaseUrl: 'https://slack.com',
+          microsoftLoginBaseUrl: 'https://login.microsoftonline.com',
           publicUrl: url,
           flowTtlSeconds: 300,
           log: other.log,

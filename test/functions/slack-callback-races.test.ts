@@ -149,7 +149,13 @@ describe('a hit with the right state and another code', () => {
         await flows.redeem(
           flowId,
           { ...conditions, now: service.now() },
-          { attempt: 'other', answerHash: 'hash of another code', leaseUntil: service.now() + 10_000, expiresAt: 9e9 },
+          {
+            attempt: 'other',
+            answerHash: 'hash of another code',
+            leaseUntil: service.now() + 10_000,
+            expiresAt: 9e9,
+            dueAt: new Date(service.now() + 15_000).toISOString(),
+          },
         );
       }
       if (status === 'EXCHANGED') {

@@ -14,7 +14,13 @@ function conditionsOf(flow: Flow, overrides: Partial<RedeemConditions> = {}): Re
 }
 
 function redemption(attempt = 'attempt-1') {
-  return { attempt, answerHash: 'answer-hash', leaseUntil: builtAt + 10_000, expiresAt: later };
+  return {
+    attempt,
+    answerHash: 'answer-hash',
+    leaseUntil: builtAt + 10_000,
+    dueAt: new Date(builtAt + 15_000).toISOString(),
+    expiresAt: later,
+  };
 }
 
 const kept = { exchange: 'sealed-exchange', asOf: builtAt + 50, expiresAt: later, dueAt: 'due' };
@@ -107,7 +113,9 @@ export function describeFlowStore(database: () => Database): void {
 
         const redeemedFlow = await flows.redeem(flow.flowId, conditionsOf(flow), redemption());
 
-        expect(redeemedFlow).toEqual({ ...flow, status: 'REDEEMING', ...redemption() });
+        // When the sweep is to look at it is the store's own affair.
+        const { dueAt: _, ...recorded } = redemption();
+        expect(redeemedFlow).toEqual({ ...flow, status: 'REDEEMING', ...recorded });
         expect(await flows.get(flow.flowId)).toEqual(redeemedFlow);
       });
 

@@ -55,6 +55,7 @@ export function aGrant(overrides: Partial<Omit<Grant, 'version'>> = {}): Omit<Gr
     providerId: 'slack',
     account,
     source: 'flow',
+    credential: 'token',
     token: 'sealed-token',
     sealVersion: 'flow-1.1',
     scopes: ['chat:write'],

@@ -25,6 +25,7 @@ export function startInstance(service: TestService, options: { fetch?: typeof fe
     db: { client, tables: service.db.tables },
     keyWrapper: service.keyWrapper,
     slackBaseUrl: service.slack.url,
+    microsoftLoginBaseUrl: service.microsoft.url,
     publicUrl: service.url,
     flowTtlSeconds: 300,
     log: service.log,

@@ -1,6 +1,8 @@
+import * as sweep from '../../functions/sweep.ts';
 import { type ApiServer, startApiServer } from '../../infra/local/api-server.ts';
 import { createFileKeyWrapper, generateWrappingKey } from '../../infra/local/file-key-wrapper.ts';
 import { composeHandlers } from '../../infra/local/local-service.ts';
+import { startPretendMicrosoft } from '../../infra/local/pretend-microsoft/server.ts';
 import type { PretendSlackApp } from '../../infra/local/pretend-slack/apps.ts';
 import { startPretendSlack } from '../../infra/local/pretend-slack/server.ts';
 import { fallbackFunction, routes } from '../../infra/routes.ts';
@@ -45,12 +47,13 @@ export async function startTestService(
   options: { flowTtlSeconds?: number; keyWrapper?: KeyWrapper; slackBaseUrl?: string } = {},
 ) {
   const db = await testDatabase();
+  let skew = 0;
+  const now = () => Date.now() + skew;
   const slack = await startPretendSlack({});
+  const microsoft = await startPretendMicrosoft({ now });
   const keyWrapper = options.keyWrapper ?? createFileKeyWrapper(generateWrappingKey());
   const lines: LogLine[] = [];
   const log = recordingLog(lines);
-  let skew = 0;
-  const now = () => Date.now() + skew;
   const server: ApiServer = await startApiServer({
     port: 0,
     routes,
@@ -61,6 +64,7 @@ export async function startTestService(
           db,
           keyWrapper,
           slackBaseUrl: options.slackBaseUrl ?? slack.url,
+          microsoftLoginBaseUrl: microsoft.url,
           publicUrl: url,
           flowTtlSeconds: options.flowTtlSeconds ?? 300,
           log,
@@ -161,7 +165,19 @@ export async function startTestService(
   return {
     db,
     slack,
+    microsoft,
     keyWrapper,
+    /** One run of the schedule. */
+    sweep: sweep.createHandler(
+      sweep.compose({
+        db: asDeployed(db, 'sweep'),
+        keyWrapper,
+        slackBaseUrl: options.slackBaseUrl ?? slack.url,
+        microsoftLoginBaseUrl: microsoft.url,
+        log,
+        now,
+      }),
+    ),
     url: server.url,
     lines,
     log,
@@ -194,6 +210,7 @@ export async function startTestService(
     async close() {
       await server.close();
       await slack.close();
+      await microsoft.close();
       await db.close();
     },
   };

@@ -29,6 +29,7 @@ export function grantedOf(installation: Installation): Granted {
         userId: user.id,
         token: user.token === undefined ? undefined : tokenOf(user.token, user.refreshToken, user.expiresAt),
         scopes: user.scopes ?? [],
+        target: { type: 'slack_user', userId: user.id },
       },
     }),
     ...(incomingWebhook && {

@@ -30,7 +30,14 @@ async function ourHandler(): Promise<{ handler: Handler; apiKey: string }> {
   const { secret } = generateApiKey();
   await dynamoApiKeyStore(db).put(anApiKey({ keyHash: hashApiKey(secret) }));
   await dynamoIntegrationStore(db).create(anIntegration({ credentials: { clientId } }), Date.now());
-  const deps = compose({ db, slackBaseUrl: 'https://slack.com', publicUrl, flowTtlSeconds: 300, log: lambdaLog() });
+  const deps = compose({
+    db,
+    slackBaseUrl: 'https://slack.com',
+    microsoftLoginBaseUrl: 'https://login.microsoftonline.com',
+    publicUrl,
+    flowTtlSeconds: 300,
+    log: lambdaLog(),
+  });
   const handle = createHandler(deps);
   return { apiKey: secret, handler: (event) => handle(event, createContext('generate-oauth-url')) };
 }

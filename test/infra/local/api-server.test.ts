@@ -44,6 +44,7 @@ async function setup(respond: HttpResult | HttpHandler = { statusCode: 204 }, op
     handlers: {
       'generate-oauth-url': handler,
       'slack-callback': handler,
+      'msteams-callback': handler,
       integrations: handler,
       'channel-connections': handler,
       'channel-endpoints': handler,
@@ -100,6 +101,7 @@ describe('startApiServer', () => {
         return {
           'generate-oauth-url': handler,
           'slack-callback': handler,
+          'msteams-callback': handler,
           integrations: handler,
           'channel-connections': handler,
           'channel-endpoints': handler,

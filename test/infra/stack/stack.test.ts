@@ -116,7 +116,7 @@ describe('the vault key', () => {
       .flatMap(([, policy]) => (policy.Properties['PolicyDocument'] as { Statement: Statement[] }).Statement)
       .filter((statement) => JSON.stringify(statement.Resource).includes(vaultKeyId));
 
-    expect(statements).toHaveLength(3);
+    expect(statements).toHaveLength(5);
     for (const statement of statements) {
       expect(statement).toMatchObject({
         Action: 'kms:Decrypt',
@@ -154,6 +154,19 @@ describe('the functions', () => {
       ...flows('GetItem', 'UpdateItem'),
       ...unwraps,
     ],
+    'msteams-callback': [
+      ...connections('GetItem', 'BatchGetItem', 'PutItem', 'UpdateItem', 'DeleteItem', 'Query'),
+      ...queries('byConnection'),
+      ...flows('GetItem', 'UpdateItem'),
+      ...unwraps,
+    ],
+    sweep: [
+      ...connections('GetItem', 'BatchGetItem', 'PutItem', 'UpdateItem', 'DeleteItem', 'Query'),
+      ...queries('byConnection'),
+      ...flows('GetItem', 'UpdateItem'),
+      `Allow dynamodb:Query ${flowsId}.Arn/index/due`,
+      ...unwraps,
+    ],
     integrations: [...connections('GetItem', 'BatchGetItem', 'PutItem'), ...queries('byEnvironment'), ...unwraps],
     'channel-connections': [...connections('GetItem', 'BatchGetItem'), ...queries(...allIndexes)],
     'channel-endpoints': [...connections('GetItem', 'BatchGetItem'), ...queries(...allIndexes), ...unwraps],
@@ -165,14 +178,16 @@ describe('the functions', () => {
   const expectedEnvironments: Record<FunctionName, Record<string, string>> = {
     'generate-oauth-url': { ...everywhere, ...tables },
     'slack-callback': { ...everywhere, ...tables, VAULT_KEY_ARN: `${vaultKeyId}.Arn` },
+    'msteams-callback': { ...everywhere, ...tables, VAULT_KEY_ARN: `${vaultKeyId}.Arn` },
+    sweep: { ...everywhere, ...tables, VAULT_KEY_ARN: `${vaultKeyId}.Arn` },
     integrations: { ...everywhere, CONNECTIONS_TABLE: connectionsId, VAULT_KEY_ARN: `${vaultKeyId}.Arn` },
     'channel-connections': { ...everywhere, CONNECTIONS_TABLE: connectionsId },
     'channel-endpoints': { ...everywhere, CONNECTIONS_TABLE: connectionsId, VAULT_KEY_ARN: `${vaultKeyId}.Arn` },
     meta: everywhere,
   };
 
-  it('are those of the route table, and no others', () => {
-    const routed = new Set([...routes.map((route) => route.function), fallbackFunction]);
+  it('are those of the route table and of the schedule, and no others', () => {
+    const routed = new Set<FunctionName>([...routes.map((route) => route.function), fallbackFunction, 'sweep']);
 
     expect(new Set(functionNames)).toEqual(routed);
     template.resourceCountIs('AWS::Lambda::Function', routed.size);
@@ -182,9 +197,10 @@ describe('the functions', () => {
     const { logicalId, properties } = functionResource(name);
     const logGroupId = render((properties['LoggingConfig'] as { LogGroup: unknown }).LogGroup);
 
-    it('runs on Node.js 24 and ARM, within the 30 s that API Gateway waits', () => {
+    it('runs on Node.js 24 and ARM, within the time that its caller waits', () => {
       expect(properties).toMatchObject({ Runtime: 'nodejs24.x', Architectures: ['arm64'], Handler: 'index.handler' });
-      expect(properties['Timeout']).toBeLessThan(30);
+      // API Gateway waits for 30 s; the schedule comes again after two runs' time at the most.
+      expect(properties['Timeout']).toBeLessThanOrEqual(name === 'sweep' ? 120 : 29);
       expect(properties).not.toHaveProperty('TracingConfig');
     });
 
@@ -210,6 +226,7 @@ describe('the functions', () => {
       expect(users).toEqual([name]);
     });
 
+    if (name === 'sweep') return;
     it('can be called by the API alone, for its routes alone', () => {
       const callers = ofType('AWS::Lambda::Permission')
         .map(([, permission]) => permission.Properties)
@@ -222,6 +239,16 @@ describe('the functions', () => {
         expectedPaths.sort(),
       );
     });
+  });
+
+  it('include a sweep that the schedule alone calls, each minute', () => {
+    const { logicalId } = functionResource('sweep');
+    const callers = ofType('AWS::Lambda::Permission')
+      .map(([, permission]) => permission.Properties)
+      .filter((permission) => render(permission['FunctionName']) === `${logicalId}.Arn`);
+
+    expect(callers.map((caller) => caller['Principal'])).toEqual(['events.amazonaws.com']);
+    template.hasResourceProperties('AWS::Events::Rule', { ScheduleExpression: 'rate(1 minute)', State: 'ENABLED' });
   });
 
   it('get the settings of the deployment when there are some', () => {
@@ -308,6 +335,7 @@ describe('the outputs', () => {
       ApiUrl: `${apiId}.ApiEndpoint`,
       ApiEndpoint: `${apiId}.ApiEndpoint`,
       SlackRedirectUrl: `${apiId}.ApiEndpoint/v1/integrations/chat/oauth/callback/slack`,
+      TeamsRedirectUrl: `${apiId}.ApiEndpoint/v1/integrations/chat/oauth/callback/msteams`,
       ConnectionsTableName: connectionsId,
       FlowsTableName: flowsId,
       VaultKeyArn: `${vaultKeyId}.Arn`,

@@ -1,0 +1,44 @@
+import middy from '@middy/core';
+import { loadConfig } from '../lib/config.ts';
+import { parseHandle } from '../lib/flow/handle.ts';
+import { receiveTeamsCallback, type TeamsCallbackDeps, teamsAnswerOf } from '../lib/flow/teams-callback.ts';
+import { composeTeamsCallback } from '../lib/flow/teams-callback-deps.ts';
+import { requestLog } from '../lib/http/api.ts';
+import { answerCallback, malformedCallbackPage, unknownErrorPage } from '../lib/http/flow-pages.ts';
+import { lambdaLog, onLambda } from '../lib/http/lambda.ts';
+import { pageErrors } from '../lib/http/page-errors.ts';
+import { readProviderRedirect } from '../lib/http/provider-redirect.ts';
+import type { HttpEvent, HttpHandler, HttpResult } from '../lib/http/types.ts';
+import { awsDatabase } from '../lib/store/aws-database.ts';
+import { awsKeyWrapper } from '../lib/vault/aws-key-wrapper.ts';
+
+/** Microsoft's redirects: after the consent, and after the sign-in. */
+export function createHandler(deps: TeamsCallbackDeps): HttpHandler {
+  const pipeline = middy<HttpEvent, HttpResult>()
+    .use(pageErrors(deps.log))
+    .handler(async (event) => {
+      const redirect = readProviderRedirect(event.rawQueryString);
+      const answer = redirect && teamsAnswerOf(redirect);
+      if (!redirect || !answer) return malformedCallbackPage();
+      if (redirect.state === undefined) {
+        return redirect.error === undefined ? malformedCallbackPage() : unknownErrorPage();
+      }
+      const handle = parseHandle(redirect.state);
+      if (!handle) return answerCallback({ kind: 'unknown' });
+      const log = requestLog(deps.log, event);
+      return answerCallback(await receiveTeamsCallback({ ...deps, log }, handle, redirect, answer));
+    });
+  return (event, context) => pipeline(event, context);
+}
+
+export const handler = onLambda(() => {
+  const config = loadConfig(['CONNECTIONS_TABLE', 'FLOWS_TABLE', 'VAULT_KEY_ARN', 'MICROSOFT_LOGIN_BASE_URL']);
+  return createHandler(
+    composeTeamsCallback({
+      db: awsDatabase(config),
+      keyWrapper: awsKeyWrapper(config),
+      microsoftLoginBaseUrl: config.MICROSOFT_LOGIN_BASE_URL,
+      log: lambdaLog(),
+    }),
+  );
+});

@@ -1,0 +1,56 @@
+import { loadConfig } from '../lib/config.ts';
+import { composeSlackCallback } from '../lib/flow/slack-callback-deps.ts';
+import { type SweepDeps, sweep } from '../lib/flow/sweep.ts';
+import { composeTeamsCallback } from '../lib/flow/teams-callback-deps.ts';
+import { lambdaLog, onLambda } from '../lib/http/lambda.ts';
+import type { Log } from '../lib/log.ts';
+import { awsDatabase } from '../lib/store/aws-database.ts';
+import type { Database } from '../lib/store/database.ts';
+import { dynamoFlowStore } from '../lib/store/flow-store.ts';
+import { awsKeyWrapper } from '../lib/vault/aws-key-wrapper.ts';
+import type { KeyWrapper } from '../lib/vault/key-wrapper.ts';
+
+export interface SweepParts {
+  readonly db: Database;
+  readonly keyWrapper: KeyWrapper;
+  readonly slackBaseUrl: string;
+  readonly microsoftLoginBaseUrl: string;
+  readonly log: Log;
+  readonly fetch?: typeof fetch;
+  readonly now?: () => number;
+}
+
+/** On a schedule: each minute on AWS, each second on one machine. */
+export function createHandler(deps: SweepDeps): () => Promise<{ looked: number }> {
+  return () => sweep(deps);
+}
+
+export function compose(parts: SweepParts): SweepDeps {
+  const { db, log, now = Date.now } = parts;
+  return {
+    flows: dynamoFlowStore(db),
+    slack: composeSlackCallback(parts),
+    msteams: composeTeamsCallback(parts),
+    log,
+    now,
+  };
+}
+
+export const handler = onLambda(() => {
+  const config = loadConfig([
+    'CONNECTIONS_TABLE',
+    'FLOWS_TABLE',
+    'VAULT_KEY_ARN',
+    'SLACK_BASE_URL',
+    'MICROSOFT_LOGIN_BASE_URL',
+  ]);
+  return createHandler(
+    compose({
+      db: awsDatabase(config),
+      keyWrapper: awsKeyWrapper(config),
+      slackBaseUrl: config.SLACK_BASE_URL,
+      microsoftLoginBaseUrl: config.MICROSOFT_LOGIN_BASE_URL,
+      log: lambdaLog(),
+    }),
+  );
+});

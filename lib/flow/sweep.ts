@@ -1,0 +1,42 @@
+import { errorFields, type Log } from '../log.ts';
+import type { FlowStore } from '../store/flow-store.ts';
+import { failFlow, logFields } from './finish-flow.ts';
+import type { ExchangedFlow, Flow, PendingFlow } from './flow.ts';
+import { FlowFailure } from './flow-failure.ts';
+import { resumeSlackFlow, type SlackCallbackDeps } from './slack-callback.ts';
+import { resumeTeamsFlow, retryPending, type TeamsCallbackDeps } from './teams-callback.ts';
+
+export interface SweepDeps {
+  readonly flows: Pick<FlowStore, 'listDue'>;
+  readonly slack: SlackCallbackDeps;
+  readonly msteams: TeamsCallbackDeps;
+  readonly log: Log;
+  now(): number;
+}
+
+/** Flows that one run looks at; what is left is due in the next one. */
+const atOnce = 40;
+
+/** Finishes what no browser came back for: sealed exchanges, leases that ended, flows that wait for the provider. */
+export async function sweep(deps: SweepDeps): Promise<{ looked: number }> {
+  const due = await deps.flows.listDue(deps.now(), atOnce);
+  for (const flow of due) {
+    try {
+      await take(deps, flow);
+    } catch (error) {
+      // One flow in trouble does not keep the others waiting.
+      deps.log.error('a flow could not be swept', { ...logFields(flow), ...errorFields(error) });
+    }
+  }
+  return { looked: due.length };
+}
+
+async function take(deps: SweepDeps, flow: Flow): Promise<void> {
+  const provider = flow.providerId === 'slack' ? deps.slack : deps.msteams;
+  if (flow.status === 'PENDING') await retryPending(deps.msteams, flow as PendingFlow);
+  else if (flow.status === 'REDEEMING') {
+    if ((flow.leaseUntil ?? 0) <= deps.now())
+      await failFlow(provider, flow, new FlowFailure('exchange_outcome_unknown'));
+  } else if (flow.providerId === 'slack') await resumeSlackFlow(deps.slack, flow as ExchangedFlow);
+  else await resumeTeamsFlow(deps.msteams, flow as ExchangedFlow);
+}

@@ -1,0 +1,62 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import { openSecret } from '../integration/secrets.ts';
+import type { Log } from '../log.ts';
+import { exchangeSignInCode, requestAppOnlyToken } from '../providers/msteams/entra.ts';
+import { idTokenVerifier } from '../providers/msteams/id-token.ts';
+import { dynamoConnectionStore } from '../store/connection-store.ts';
+import type { Database } from '../store/database.ts';
+import { dynamoEndpointStore } from '../store/endpoint-store.ts';
+import { dynamoFlowStore } from '../store/flow-store.ts';
+import { dynamoGrantStore } from '../store/grant-store.ts';
+import { dynamoIntegrationStore } from '../store/integration-store.ts';
+import { environmentVault } from '../vault/environment-vault.ts';
+import type { KeyWrapper } from '../vault/key-wrapper.ts';
+import { exchangeSeal } from './exchange-seal.ts';
+import { FlowFailure } from './flow-failure.ts';
+import type { TeamsCallbackDeps } from './teams-callback.ts';
+
+export interface TeamsCallbackParts {
+  readonly db: Database;
+  readonly keyWrapper: KeyWrapper;
+  readonly microsoftLoginBaseUrl: string;
+  readonly log: Log;
+  readonly fetch?: typeof fetch;
+  readonly now?: () => number;
+}
+
+/** Puts the Microsoft callback together from where its rows, keys and Microsoft are. */
+export function composeTeamsCallback(parts: TeamsCallbackParts): TeamsCallbackDeps {
+  const { db, log, fetch = globalThis.fetch, now = Date.now, microsoftLoginBaseUrl: loginBaseUrl } = parts;
+  const vault = environmentVault({ db, keyWrapper: parts.keyWrapper, now });
+  const flows = dynamoFlowStore(db);
+  const seal = exchangeSeal({ vault, flows, now });
+  const entra = { loginBaseUrl, fetch };
+  const deps: TeamsCallbackDeps = {
+    flows,
+    connections: dynamoConnectionStore(db),
+    endpoints: dynamoEndpointStore(db),
+    grants: dynamoGrantStore(db),
+    integrations: dynamoIntegrationStore(db),
+    vault,
+    log,
+    now,
+    wait: (milliseconds) => wait(milliseconds),
+    loginBaseUrl,
+    idTokens: idTokenVerifier(loginBaseUrl, fetch),
+    keepExchange: seal.keep,
+    openExchange: seal.open,
+    async credentialOf(integration) {
+      const byCertificate = integration.configurations.clientAuth === 'certificate';
+      const opened = await openSecret(vault, integration, byCertificate ? 'certificate' : 'secretKey');
+      if (opened === undefined) throw new FlowFailure('provider_misconfigured');
+      return byCertificate ? { certificate: opened } : { secret: opened };
+    },
+    exchangeCode: (exchange) => exchangeSignInCode(entra, exchange),
+    requestAppOnlyToken: async (integration, tenantId) =>
+      requestAppOnlyToken(entra, integration, await deps.credentialOf(integration), tenantId),
+    // The person's own tokens are kept nowhere, and end by themselves within the hour.
+    discardSealed: async () => {},
+    revokeToken: async () => true,
+  };
+  return deps;
+}

@@ -1,0 +1,218 @@
+import { createHash, X509Certificate } from 'node:crypto';
+import type { ConfidentialClientApplication, INetworkModule, NetworkResponse } from '@azure/msal-node';
+import { FlowFailure } from '../../flow/flow-failure.ts';
+import type { Integration } from '../../integration/integration.ts';
+import { signInScopes } from './authorization-url.ts';
+import { failureOfTokenError, readEntraError } from './entra-error.ts';
+
+/** What authorities, and so cache keys and assertions, are made from; calls go to the base URL that is configured. */
+const microsoftLogin = 'https://login.microsoftonline.com';
+const maxAnswerBytes = 1024 * 1024;
+const tokenTimeoutMilliseconds = 5_000;
+
+export interface EntraDeps {
+  /** Where calls go: https://login.microsoftonline.com but for a stand-in. */
+  readonly loginBaseUrl: string;
+  readonly fetch: typeof fetch;
+}
+
+/** How the app proves itself; opened for one use. */
+export type ClientCredential = { readonly secret: string } | { readonly certificate: string };
+
+export interface SignInExchange {
+  readonly integration: Integration;
+  readonly credential: ClientCredential;
+  readonly code: string;
+  readonly codeVerifier: string;
+  readonly nonce: string;
+  readonly redirectUri: string;
+  readonly timeoutMilliseconds: number;
+  /** Keeps the raw answer before the library sees it. */
+  keep(body: string): Promise<void>;
+}
+
+/**
+ * Sends a sign-in's code to Entra once, by msal-node.
+ * @throws FlowFailure when Entra refuses, or when what became of the code is unknown
+ */
+export async function exchangeSignInCode(deps: EntraDeps, exchange: SignInExchange): Promise<void> {
+  let failure: unknown;
+  const network = networkOf(deps, exchange.timeoutMilliseconds, async (response) => {
+    try {
+      const refusal = readEntraError(response.json);
+      if (refusal) throw failureOfTokenError(refusal);
+      if (response.status !== 200 || response.json === undefined) throw new FlowFailure('provider_unavailable');
+      await exchange.keep(response.body);
+    } catch (error) {
+      // The library wraps what its network throws, so the reason is kept aside.
+      failure ??= error;
+      throw error;
+    }
+  });
+  const application = await applicationOf(exchange.integration, exchange.credential, 'organizations', network);
+  try {
+    await application.acquireTokenByCode({
+      code: exchange.code,
+      codeVerifier: exchange.codeVerifier,
+      nonce: exchange.nonce,
+      redirectUri: exchange.redirectUri,
+      scopes: [...signInScopes],
+    });
+  } catch (error) {
+    if (failure instanceof FlowFailure) throw failure;
+    if (failure !== undefined) throw failure;
+    if (error instanceof NoAnswerError || causedByNoAnswer(error)) {
+      throw new FlowFailure('exchange_outcome_unknown', { cause: error });
+    }
+    throw new FlowFailure('id_token_invalid', { cause: error });
+  }
+}
+
+export interface AppOnlyToken {
+  readonly accessToken: string;
+  /** Epoch milliseconds. */
+  readonly expiresAt: number;
+  /** Application permissions that the tenant granted; a token without any is no proof of one. */
+  readonly roles: readonly string[];
+}
+
+/**
+ * Asks for a token of the app itself in a tenant. A fresh application object each time: msal-node remembers a 503 for a
+ * minute and mixes up tenants that share an object.
+ * @throws FlowFailure `app_not_in_tenant`, `provider_misconfigured`, `provider_unavailable`, `provider_refused`
+ */
+export async function requestAppOnlyToken(
+  deps: EntraDeps,
+  integration: Integration,
+  credential: ClientCredential,
+  tenantId: string,
+  resource = 'https://graph.microsoft.com',
+): Promise<AppOnlyToken> {
+  let failure: unknown;
+  const network = networkOf(deps, tokenTimeoutMilliseconds, async (response) => {
+    const refusal = readEntraError(response.json);
+    if (refusal) failure = failureOfTokenError(refusal);
+    else if (response.status !== 200 || response.json === undefined) failure = new FlowFailure('provider_unavailable');
+    if (failure !== undefined) throw failure;
+  });
+  const application = await applicationOf(integration, credential, tenantId, network);
+  try {
+    const result = await application.acquireTokenByClientCredential({
+      scopes: [`${resource}/.default`],
+      skipCache: true,
+    });
+    if (!result?.accessToken || !result.expiresOn) throw new FlowFailure('provider_unavailable');
+    const claims = claimsOf(result.accessToken);
+    if (claims.tid !== tenantId) throw new FlowFailure('provider_refused');
+    return { accessToken: result.accessToken, expiresAt: result.expiresOn.getTime(), roles: claims.roles };
+  } catch (error) {
+    if (failure instanceof FlowFailure) throw failure;
+    if (error instanceof FlowFailure) throw error;
+    throw new FlowFailure('provider_unavailable', { cause: error });
+  }
+}
+
+/** A diagnosis over TLS from the token endpoint itself, not a verification: nobody else could have put it there. */
+function claimsOf(accessToken: string): { tid: unknown; roles: string[] } {
+  try {
+    const payload = JSON.parse(Buffer.from(accessToken.split('.')[1] ?? '', 'base64url').toString('utf8')) as {
+      tid?: unknown;
+      roles?: unknown;
+    };
+    const roles = Array.isArray(payload.roles) ? payload.roles.filter((role) => typeof role === 'string') : [];
+    return { tid: payload.tid, roles };
+  } catch {
+    return { tid: undefined, roles: [] };
+  }
+}
+
+async function applicationOf(
+  integration: Integration,
+  credential: ClientCredential,
+  tenant: string,
+  networkClient: INetworkModule,
+): Promise<ConfidentialClientApplication> {
+  // Loaded here: consents, reloads and refusals never need it.
+  const msal = await import('@azure/msal-node');
+  return new msal.ConfidentialClientApplication({
+    auth: {
+      clientId: integration.credentials.clientId ?? '',
+      authority: `${microsoftLogin}/${tenant}`,
+      ...('secret' in credential
+        ? { clientSecret: credential.secret }
+        : { clientCertificate: certificateOf(credential.certificate) }),
+    },
+    system: { networkClient, loggerOptions: { piiLoggingEnabled: false, loggerCallback: () => {} } },
+  });
+}
+
+/** PEM text with a certificate and its private key, as Entra's app registration knows the certificate. */
+function certificateOf(pem: string): { thumbprintSha256: string; privateKey: string } {
+  const certificate = /-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/.exec(pem)?.[0];
+  const privateKey = /-----BEGIN (?:RSA )?PRIVATE KEY-----[\s\S]+?-----END (?:RSA )?PRIVATE KEY-----/.exec(pem)?.[0];
+  if (!certificate || !privateKey) throw new FlowFailure('provider_misconfigured');
+  const thumbprintSha256 = createHash('sha256').update(new X509Certificate(certificate).raw).digest('hex');
+  return { thumbprintSha256, privateKey };
+}
+
+interface RawAnswer {
+  readonly status: number;
+  readonly body: string;
+  /** Undefined when the body is not JSON. */
+  readonly json: unknown;
+}
+
+class NoAnswerError extends Error {
+  override readonly name = 'NoAnswerError';
+}
+
+function causedByNoAnswer(error: unknown): boolean {
+  return error instanceof Error && /no whole answer from Microsoft|network/i.test(error.message);
+}
+
+/** The library's own client has no time limit and repeats calls; this one tries once, and goes where it is told. */
+function networkOf(
+  deps: EntraDeps,
+  timeoutMilliseconds: number,
+  inspect: (answer: RawAnswer) => Promise<void>,
+): INetworkModule {
+  async function send<T>(url: string, init: RequestInit): Promise<NetworkResponse<T>> {
+    const target = url.startsWith(microsoftLogin) ? deps.loginBaseUrl + url.slice(microsoftLogin.length) : undefined;
+    if (target === undefined) throw new NoAnswerError('the library called an address that it is not known to need');
+    const answer = await call(deps.fetch, target, init, timeoutMilliseconds);
+    await inspect(answer.raw);
+    return { status: answer.raw.status, headers: answer.headers, body: answer.raw.json as T };
+  }
+  return {
+    sendGetRequestAsync: (url, options) => send(url, { headers: options?.headers ?? {} }),
+    sendPostRequestAsync: (url, options) =>
+      send(url, { method: 'POST', headers: options?.headers ?? {}, body: options?.body ?? '' }),
+  };
+}
+
+async function call(send: typeof fetch, url: string, init: RequestInit, timeoutMilliseconds: number) {
+  try {
+    const signal = AbortSignal.timeout(timeoutMilliseconds);
+    const response = await send(url, { ...init, redirect: 'error', signal });
+    let body = '';
+    const decoder = new TextDecoder();
+    for await (const chunk of response.body ?? []) {
+      body += decoder.decode(chunk, { stream: true });
+      if (body.length > maxAnswerBytes) throw new RangeError('answer too large');
+    }
+    return {
+      raw: { status: response.status, body, json: parsed(body) },
+      headers: Object.fromEntries(response.headers),
+    };
+  } catch (cause) {
+    throw new NoAnswerError('no whole answer from Microsoft', { cause });
+  }
+}
+
+function parsed(body: string): unknown {
+  try {
+    return JSON.parse(body);
+  } catch {
+    return undefined;
+  }
+}
