@@ -27,13 +27,13 @@ function welcome(service: LocalService, dataFolder: string): string {
   const connect = { integrationIdentifier: real ? 'my-slack' : 'slack', subscriberId: 'user-1' };
   return [
     '',
-    `Chat Connect    ${url}  (open it in a browser to click through every flow)`,
-    pretendSlackUrl === undefined ? `Slack           ${slackBaseUrl}` : `Pretend Slack   ${pretendSlackUrl}`,
+    `Chat Connect       ${url}  (open it in a browser to click through every flow)`,
+    pretendSlackUrl === undefined ? `Slack              ${slackBaseUrl}` : `Pretend Slack      ${pretendSlackUrl}`,
     service.pretendMicrosoftUrl === undefined
-      ? `Microsoft       ${service.microsoftLoginBaseUrl}`
-      : `Pretend Microsoft ${service.pretendMicrosoftUrl}`,
-    `Data            ${dataFolder === ':memory:' ? 'in memory, gone when this process ends' : dataFolder}`,
-    `API key         ${apiKey}`,
+      ? `Microsoft          ${service.microsoftLoginBaseUrl}`
+      : `Pretend Microsoft  ${service.pretendMicrosoftUrl}`,
+    `Data               ${dataFolder === ':memory:' ? 'in memory, gone when this process ends' : dataFolder}`,
+    `API key            ${apiKey}`,
     '',
     ...(real
       ? [
@@ -47,7 +47,7 @@ function welcome(service: LocalService, dataFolder: string): string {
     `  curl -sS ${url}/v1/integrations/channel-connections/oauth ${authorization} ${json} -d '${JSON.stringify(connect)}'`,
     ...(service.pretendMicrosoftUrl === undefined
       ? []
-      : ['("msteams" in place of "slack" connects a Microsoft Teams tenant)']),
+      : ['  ("msteams" in place of "slack" connects a Microsoft Teams tenant)']),
     'Open the URL in its answer, press Allow, and list what was connected:',
     `  curl -sS ${url}/v1/channel-connections ${authorization}`,
     '',

@@ -34,11 +34,11 @@ beforeEach(async () => {
 
 afterEach(() => page.context().close());
 
-async function startConnect(): Promise<void> {
+async function startConnect(integrationIdentifier = 'slack', subscriberId = 'user-1'): Promise<void> {
   const response = await fetch(`${service.url}/v1/integrations/channel-connections/oauth`, {
     method: 'POST',
     headers: { authorization: `ApiKey ${service.apiKey}`, 'content-type': 'application/json' },
-    body: JSON.stringify({ integrationIdentifier: 'slack', subscriberId: 'user-1' }),
+    body: JSON.stringify({ integrationIdentifier, subscriberId }),
   });
   await page.goto(((await response.json()) as { data: { url: string } }).data.url);
 }
@@ -91,5 +91,40 @@ describe('a person on a phone, without scripts', () => {
 
     expect(await page.getByText('Acme').first().isVisible()).toBe(true);
     expect(complaints).toEqual([]);
+  });
+
+  it('approves for a Microsoft tenant, signs in and reads that it is connected', async () => {
+    await startConnect('msteams');
+
+    await page
+      .getByRole('button', { name: /approve|accept/i })
+      .first()
+      .click();
+    await page
+      .getByRole('button', { name: /sign in/i })
+      .first()
+      .click();
+
+    expect(await page.getByRole('heading').textContent()).toMatch(/ is connected$/);
+    expect(await fitsThePhone()).toBe(true);
+    expect(complaints).toEqual([]);
+  });
+
+  it('is told to wait, and not to press anything, when Microsoft does not give the permissions yet', async () => {
+    await startConnect('msteams', 'user-2');
+    await page.locator('summary').first().click();
+    await page.getByLabel(/20 s/).first().check();
+    await page
+      .getByRole('button', { name: /approve|accept/i })
+      .first()
+      .click();
+    await page
+      .getByRole('button', { name: /sign in/i })
+      .first()
+      .click();
+
+    expect(await page.getByRole('heading').textContent()).toContain('Waiting for Microsoft');
+    expect(await page.getByText('You need not press anything again').isVisible()).toBe(true);
+    expect(await fitsThePhone()).toBe(true);
   });
 });
