@@ -1,4 +1,4 @@
-import { statSync } from 'node:fs';
+import { statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type BuildOptions, buildSync } from 'esbuild';
@@ -28,6 +28,8 @@ function bundleOptions(entryPoint: string, signsAssertions: boolean) {
     // on gives the map of a stack trace that needs one.
     sourcemap: false,
     metafile: true,
+    // A late import becomes a late require: import() would not see the names that a CommonJS library exports.
+    supported: { 'dynamic-import': false },
     logLevel: 'warning',
     alias: {
       '@aws-sdk/credential-provider-http': unusedCredentialProviders,
@@ -36,7 +38,6 @@ function bundleOptions(entryPoint: string, signsAssertions: boolean) {
       '@aws-sdk/credential-provider-sso': unusedCredentialProviders,
       '@aws-sdk/credential-provider-web-identity': unusedCredentialProviders,
       '@smithy/credential-provider-imds': unusedCredentialProviders,
-      // Only msal-node calls it, to prove the app by a certificate.
       ...(signsAssertions ? {} : { jsonwebtoken }),
     },
   } as const satisfies BuildOptions;
@@ -50,20 +51,39 @@ export interface FunctionBundle {
   readonly inputs: readonly string[];
 }
 
+/** Loaded by a function only when a person has just approved: each stands in a file of its own until then. */
+const loadedLate = ['@azure/msal-node', '@slack/oauth'];
+
 /**
  * Bundles a function into a folder, exactly as it is deployed. No package.json with `"type": "module"` may stand above
  * the folder, or Node would take the file for an ES module.
  */
 export function bundleFunction(name: FunctionName, folder: string): FunctionBundle {
-  return bundle(`functions/${name}.ts`, folder, name === 'msteams-callback' || name === 'sweep');
+  const own = bundle(`functions/${name}.ts`, folder, loadedLate);
+  const late = own.external.map((library) => bundleLibrary(library, join(folder, 'node_modules', library)));
+  return {
+    file: own.file,
+    bytes: [own, ...late].reduce((sum, part) => sum + part.bytes, 0),
+    inputs: [own, ...late].flatMap((part) => part.inputs),
+  };
+}
+
+/** Puts a library where Node looks for it from the function's file. */
+function bundleLibrary(library: string, folder: string) {
+  const bundled = bundle(library, folder);
+  writeFileSync(join(folder, 'package.json'), JSON.stringify({ main: 'index.js' }));
+  return bundled;
 }
 
 /** Bundles any entry point with the options of the functions. */
-export function bundle(entryPoint: string, folder: string, signsAssertions = false): FunctionBundle {
+export function bundle(entryPoint: string, folder: string, external: readonly string[] = []) {
   const file = join(folder, 'index.js');
-  const { metafile } = buildSync({ ...bundleOptions(entryPoint, signsAssertions), outfile: file });
+  // Only msal-node signs with jsonwebtoken, to prove the app by a certificate.
+  const options = bundleOptions(entryPoint, entryPoint === '@azure/msal-node');
+  const { metafile } = buildSync({ ...options, external: [...external], outfile: file });
   // What was shaken off entirely is among the inputs too, with no bytes in the output.
   const [output] = Object.values(metafile.outputs);
   const inputs = Object.entries(output?.inputs ?? {}).filter(([, input]) => input.bytesInOutput > 0);
-  return { file, bytes: statSync(file).size, inputs: inputs.map(([path]) => path) };
+  const left = (output?.imports ?? []).map(({ path }) => path).filter((path) => external.includes(path));
+  return { file, bytes: statSync(file).size, inputs: inputs.map(([path]) => path), external: [...new Set(left)] };
 }

@@ -69,6 +69,24 @@ describe('a bundle of the libraries that functions use', () => {
   });
 });
 
+describe('a library that a function loads late', () => {
+  it.each([
+    ['slack-callback', '@slack/oauth', 'InstallProvider'],
+    ['msteams-callback', '@azure/msal-node', 'ConfidentialClientApplication'],
+    ['sweep', '@slack/oauth', 'InstallProvider'],
+    ['sweep', '@azure/msal-node', 'ConfidentialClientApplication'],
+  ] as const)('is found from %s: %s with %s', (name, library, exported) => {
+    const { file, inputs } = bundleFunction(name, join(folder, `late-${name}`));
+    const late = `require('node:module').createRequire(${JSON.stringify(file)})(${JSON.stringify(library)})`;
+
+    const { output } = run(`console.log(typeof ${late}.${exported})`, {});
+
+    expect(output).toBe('function');
+    expect(readFileSync(file, 'utf8')).toContain(`require("${library}")`);
+    expect(inputs.some((path) => path.includes(`node_modules/${library}/`))).toBe(true);
+  });
+});
+
 describe.each(functionNames)('the bundle of %s', (name) => {
   let synthesized: Synthesized;
   beforeAll(() => {
