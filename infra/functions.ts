@@ -55,8 +55,8 @@ export const functionSettings: Readonly<Record<FunctionName, FunctionSettings>> 
   },
   sweep: {
     memoryMegabytes: 512,
-    // A run takes what is due one after the other; what is left is due in the next one.
-    timeoutSeconds: 120,
+    // Its flows go side by side, each with several calls to a provider at worst.
+    timeoutSeconds: 60,
     connections: {
       actions: ['GetItem', 'BatchGetItem', 'PutItem', 'UpdateItem', 'DeleteItem', 'Query'],
       queriedIndexes: ['byConnection'],

@@ -69,24 +69,31 @@ export async function writePendingConnection(
   return connection;
 }
 
-/** Takes back a pending connection that was given up, unless somebody has replaced it. */
+/** The subject's connection when this flow made it active: whatever failed since, the flow has its outcome. */
+export async function isOwnActive(deps: Pick<FinishDeps, 'connections'>, flow: FinishableFlow): Promise<boolean> {
+  const connection = await deps.connections.get(flow.environmentId, subjectKeyOf(subjectOf(flow)));
+  return connection?.flowId === flow.flowId && connection.status === 'active' && connection.deletedAt === undefined;
+}
+
+/** Takes back a pending connection that was given up, unless somebody has replaced it. Its tombstone says why. */
 export async function removePendingConnection(
   deps: Pick<FinishDeps, 'connections' | 'now'>,
   flow: FinishableFlow,
+  reason: string,
 ): Promise<void> {
   const pending = await deps.connections.get(flow.environmentId, subjectKeyOf(subjectOf(flow)));
   if (pending?.status !== 'pending' || pending.flowId !== flow.flowId || pending.deletedAt !== undefined) return;
   const now = deps.now();
-  await deps.connections.put(
-    {
-      ...pending,
-      asOf: now,
-      deletedAt: now,
-      expiresAt: Math.ceil(now / 1000) + tombstoneSeconds,
-      revision: randomToken(12),
-    },
-    pending.revision,
-  );
+  const tombstone: Connection = {
+    ...pending,
+    statusReason: reason,
+    // Only this flow's own writers are fenced off: a later sign-in of the subject may be on its way.
+    asOf: pending.asOf + 1,
+    deletedAt: now,
+    expiresAt: Math.ceil(now / 1000) + tombstoneSeconds,
+    revision: randomToken(12),
+  };
+  await deps.connections.put(tombstone, pending.revision);
 }
 
 async function writeConnection(
@@ -122,11 +129,12 @@ async function writeConnection(
       }
       return { connection: living, previousAccount: undefined };
     }
-    if (pendingReason !== undefined && living?.status === 'active') throw new FlowFailure('not_ready');
     if (relation === 'own' && living && (living.status === 'active' || pendingReason !== undefined)) {
       return { connection: living, previousAccount: living.previousAccountName };
     }
-    const changed = living && living.account.id !== granted.account.id ? living : undefined;
+    if (pendingReason !== undefined && living?.status === 'active') throw new FlowFailure('not_ready');
+    // What never was active was not connected, so nothing changes when it gives way.
+    const changed = living?.status === 'active' && living.account.id !== granted.account.id ? living : undefined;
     const refusal =
       changed && integration.configurations.accountChange === 'refuse' ? 'account_change_refused' : undefined;
     const identifier = refusal ? undefined : await settleIdentifier(deps, flow, subjectKey, living);
@@ -137,8 +145,8 @@ async function writeConnection(
     stored ??=
       pendingReason === undefined
         ? await storeGrants(deps, integration, flow, granted, subjectKey)
-        : { grantId: undefined, userGrantId: undefined };
-    const kept = changed ? undefined : living;
+        : { asOf: flow.asOf, grantId: undefined, userGrantId: undefined };
+    const kept = living && living.account.id === granted.account.id ? living : undefined;
     const now = new Date(deps.now()).toISOString();
     const connection: Connection = {
       subjectKey,
@@ -207,6 +215,7 @@ async function settleIdentifier(
 }
 
 interface StoredGrants {
+  readonly asOf: number;
   readonly grantId: string | undefined;
   readonly userGrantId: string | undefined;
 }
@@ -222,7 +231,9 @@ async function storeGrants(
   granted: Granted,
   subjectKey: string,
 ): Promise<StoredGrants> {
-  const { environmentId, integrationId, flowId, asOf } = flow;
+  const { environmentId, integrationId, flowId } = flow;
+  // An app-only grant holds no token, so it reflects this moment and not the sign-in, which may be hours old.
+  const asOf = granted.appOnly ? deps.now() : flow.asOf;
   const store = async (token: Token | undefined, scopes: readonly string[], userId?: string) => {
     const grantId = grantIdOf(integrationId, granted.account.id, userId);
     const bot = userId === undefined ? granted.bot : undefined;
@@ -259,6 +270,7 @@ async function storeGrants(
   };
   const { bot, user, appOnly } = granted;
   return {
+    asOf,
     grantId: bot ? await store(bot.token, bot.scopes) : appOnly && (await store(undefined, [])),
     userGrantId:
       user?.token && flow.userScopes.length > 0 ? await store(user.token, user.scopes, user.userId) : undefined,
@@ -280,7 +292,7 @@ async function releaseUnused(
 ): Promise<void> {
   for (const grantId of [stored.grantId, stored.userGrantId]) {
     if (grantId !== undefined && grantId !== living?.grantId && grantId !== living?.userGrantId) {
-      await deps.grants.removeReference(flow.environmentId, grantId, subjectKey, flow);
+      await deps.grants.removeReference(flow.environmentId, grantId, subjectKey, stored);
     }
   }
 }

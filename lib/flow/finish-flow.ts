@@ -30,36 +30,50 @@ export interface FinishSteps {
   obtain(): Promise<Obtained>;
   /** Gives the flow back, held, while the provider does not yet give what was approved. */
   hold?(obtained: Obtained, integration: Integration): Promise<Flow | undefined>;
+  /** Before the flow fails. @returns true when another hit has given it its outcome, so that it is finished instead */
+  abandon?(failure: FlowFailure): Promise<boolean>;
 }
 
 /** Takes a flow to its outcome from its exchange; may run any number of times, at once or one after the other. */
 export async function finishFlow(deps: FinishFlowDeps, flow: Flow, steps: FinishSteps): Promise<CallbackOutcome> {
   let integration: Integration | undefined;
+  let obtained: Obtained | undefined;
   try {
     // A seal that nobody could open into rows for so long will not do so now.
     if (flow.status === 'EXCHANGED' && flow.asOf !== undefined && flow.asOf + resumeMilliseconds <= deps.now()) {
       throw new FlowFailure('exchange_outcome_unknown');
     }
-    const obtained = await steps.obtain();
+    obtained = await steps.obtain();
     // Read afresh: a deletion since the redeeming stops here.
     integration = await usableIntegration(deps, obtained.flow);
     const held = await steps.hold?.(obtained, integration);
     if (held) return ended(deps, held, integration);
-    const write = flow.mode === 'link_user' ? finishLinkUser : finishConnect;
-    const outcome = await write(deps, integration, obtained.flow, obtained.granted);
-    const completed = await deps.flows.complete(obtained.flow, { outcome, ...endAt(deps.now()) });
-    if (completed) deps.log.info('flow completed', logFields(completed));
-    return ended(deps, completed ?? (await deps.flows.get(flow.flowId)) ?? flow, integration);
+    return await complete(deps, integration, obtained);
   } catch (error) {
     try {
-      if (error instanceof FlowFailure) return await failFlow(deps, flow, error, integration);
-      throw error;
+      if (!(error instanceof FlowFailure)) throw error;
+      const hasItsOutcome = await steps.abandon?.(error);
+      if (hasItsOutcome && obtained && integration) return await complete(deps, integration, obtained);
+      return await failFlow(deps, flow, error, integration);
     } catch (interruption) {
       // Nothing is lost: a sealed exchange is finished by the next hit, an unsealed one ends with its lease.
       deps.log.error('a callback was interrupted', { ...logFields(flow), ...errorFields(interruption) });
       return { kind: 'waiting' };
     }
   }
+}
+
+/** Writes what was granted, and ends the flow with it. */
+export async function complete(
+  deps: FinishFlowDeps,
+  integration: Integration,
+  { flow, granted }: Obtained,
+): Promise<CallbackOutcome> {
+  const write = flow.mode === 'link_user' ? finishLinkUser : finishConnect;
+  const outcome = await write(deps, integration, flow, granted);
+  const completed = await deps.flows.complete(flow, { outcome, ...endAt(deps.now()) });
+  if (completed) deps.log.info('flow completed', logFields(completed));
+  return ended(deps, completed ?? (await deps.flows.get(flow.flowId)) ?? flow, integration);
 }
 
 export async function failFlow(

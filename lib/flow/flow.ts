@@ -31,6 +31,9 @@ const pendingSchema = z.object({
   /** Who signed in. */
   personId: z.string(),
   reason: z.enum(pendingReasons),
+  /** What the provider called it the last time. */
+  providerError: z.optional(z.string()),
+  correlationId: z.optional(z.string()),
   /** Epoch milliseconds: of the sign-in, and of the next try. */
   since: z.number(),
   nextTryAt: z.number(),
@@ -96,6 +99,8 @@ export const flowSchema = z.object({
   /** What Microsoft's support finds its own log lines by. */
   correlationId: z.optional(z.string()),
   pending: z.optional(pendingSchema),
+  /** ISO time at which the sweep looks at the flow. */
+  dueAt: z.optional(z.string()),
   finishedAt: z.optional(z.number()),
 });
 export type Flow = z.infer<typeof flowSchema>;

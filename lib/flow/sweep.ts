@@ -7,7 +7,7 @@ import { resumeSlackFlow, type SlackCallbackDeps } from './slack-callback.ts';
 import { resumeTeamsFlow, retryPending, type TeamsCallbackDeps } from './teams-callback.ts';
 
 export interface SweepDeps {
-  readonly flows: Pick<FlowStore, 'listDue'>;
+  readonly flows: Pick<FlowStore, 'takeDue'>;
   readonly slack: SlackCallbackDeps;
   readonly msteams: TeamsCallbackDeps;
   readonly log: Log;
@@ -19,15 +19,17 @@ const atOnce = 40;
 
 /** Finishes what no browser came back for: sealed exchanges, leases that ended, flows that wait for the provider. */
 export async function sweep(deps: SweepDeps): Promise<{ looked: number }> {
-  const due = await deps.flows.listDue(deps.now(), atOnce);
-  for (const flow of due) {
-    try {
-      await take(deps, flow);
-    } catch (error) {
-      // One flow in trouble does not keep the others waiting.
-      deps.log.error('a flow could not be swept', { ...logFields(flow), ...errorFields(error) });
-    }
-  }
+  const due = await deps.flows.takeDue(deps.now(), atOnce);
+  await Promise.all(
+    due.map(async (flow) => {
+      try {
+        await take(deps, flow);
+      } catch (error) {
+        // One flow in trouble does not keep the others waiting.
+        deps.log.error('a flow could not be swept', { ...logFields(flow), ...errorFields(error) });
+      }
+    }),
+  );
   return { looked: due.length };
 }
 

@@ -1,6 +1,6 @@
 import * as z from 'zod/mini';
-import { subjectKeyOf } from '../connection/connection.ts';
-import { constantTimeEqual, randomToken } from '../crypto.ts';
+import { type Connection, subjectKeyOf } from '../connection/connection.ts';
+import { constantTimeEqual, hashOf, randomToken } from '../crypto.ts';
 import type { ProviderRedirect } from '../http/provider-redirect.ts';
 import type { Integration } from '../integration/integration.ts';
 import { codeVerifierOf, nonceOf, signInUrl } from '../providers/msteams/authorization-url.ts';
@@ -9,9 +9,10 @@ import { entraErrorOf } from '../providers/msteams/entra-error.ts';
 import { type IdTokenVerifier, requireTenantProof, type VerifiedPerson } from '../providers/msteams/id-token.ts';
 import { companyTenantId } from '../providers/msteams/tenant.ts';
 import { nextTryAt } from './activation.ts';
-import { finishConnect, removePendingConnection, writePendingConnection } from './finish-connect.ts';
+import { isOwnActive, removePendingConnection, writePendingConnection } from './finish-connect.ts';
 import {
   type CallbackOutcome,
+  complete,
   ended,
   type FinishFlowDeps,
   failFlow,
@@ -23,13 +24,14 @@ import {
 import {
   type ExchangedFlow,
   exchangeTimeoutMilliseconds,
+  type FinishableFlow,
   type Flow,
   furtherStepMilliseconds,
   type Pending,
   type PendingFlow,
   type RedeemedFlow,
 } from './flow.ts';
-import { FlowFailure, type FlowFailureCode } from './flow-failure.ts';
+import { FlowFailure, type FlowFailureCode, flowFailureCodes } from './flow-failure.ts';
 import type { Granted } from './granted.ts';
 import { formatHandle, type Handle, hashSecret } from './handle.ts';
 import { endAt, type ProviderAnswer, receiveCallback } from './receive-callback.ts';
@@ -118,13 +120,13 @@ async function receiveConsent(
   const tenantId = companyTenantId(redirect.tenant ?? '');
   const failure: FlowFailureCode | undefined =
     redirect.admin_consent?.toLowerCase() !== 'true' ? 'consent_missing' : tenantId ? undefined : 'tenant_invalid';
+  const conditions = { stage: 'consent', secretHash: givenHash, providerId: 'msteams', now } as const;
   try {
     const integration = await usableIntegration(deps, flow);
     if (failure || !tenantId) throw new FlowFailure(failure ?? 'tenant_invalid');
     const secret = randomToken(32);
     const next = { secretHash: hashSecret(secret), consentSecretHash: givenHash, claimedTenantId: tenantId };
     const usableUntil = now + furtherStepMilliseconds;
-    const conditions = { stage: 'consent', secretHash: givenHash, providerId: 'msteams', now } as const;
     const begun =
       (ofConsent &&
         (await deps.flows.beginSignIn(flow.flowId, conditions, {
@@ -141,12 +143,11 @@ async function receiveConsent(
     };
     return { kind: 'redirect', location: signInUrl(deps.loginBaseUrl, request, secret) };
   } catch (error) {
+    if (!(error instanceof FlowFailure)) throw error;
     // Whoever repeats a consent cannot end what the first one began.
-    if (!(error instanceof FlowFailure) || !ofConsent) {
-      if (error instanceof FlowFailure) return { kind: 'unknown' };
-      throw error;
-    }
-    return failFlow(deps, flow, error);
+    const end = { failure: error.code, providerError: undefined, answerHash: hashOf('consent'), ...endAt(now) };
+    const refused = ofConsent ? await deps.flows.refuse(flow.flowId, conditions, end) : undefined;
+    return refused ? ended(deps, refused) : { kind: 'unknown' };
   }
 }
 
@@ -228,9 +229,21 @@ function domainOf({ username }: VerifiedPerson): string | undefined {
 }
 
 function stepsOf(deps: TeamsCallbackDeps, flow: Flow) {
-  return flow.mode === 'link_user'
-    ? {}
-    : { hold: (obtained: Obtained, integration: Integration) => holdUntilReady(deps, obtained, integration) };
+  if (flow.mode === 'link_user') return {};
+  return {
+    hold: (obtained: Obtained, integration: Integration) => holdUntilReady(deps, obtained, integration),
+    abandon: (failure: FlowFailure) => abandon(deps, flow, failure),
+  };
+}
+
+/** Takes a pending connection back before its flow fails, unless another hit has made it active. */
+async function abandon(deps: TeamsCallbackDeps, flow: Flow, failure: FlowFailure): Promise<boolean> {
+  const current = (await deps.flows.get(flow.flowId)) ?? flow;
+  if (current.asOf === undefined || current.attempt === undefined) return false;
+  const finishable = current as FinishableFlow;
+  if (await isOwnActive(deps, finishable)) return true;
+  await removePendingConnection(deps, finishable, failure.code);
+  return false;
 }
 
 async function holdUntilReady(
@@ -238,15 +251,18 @@ async function holdUntilReady(
   { flow, granted }: Obtained,
   integration: Integration,
 ): Promise<Flow | undefined> {
-  const reason = await missingFor(deps, integration, granted.account.id);
-  if (!reason) return undefined;
+  const missing = await missingFor(deps, integration, granted.account.id);
+  if (!missing) return undefined;
   const since = flow.asOf;
+  const { reason } = missing;
   const next = nextTryAt({ since, reason }, deps.now());
-  if (next === undefined) throw new FlowFailure(reason);
+  if (next === undefined) throw missing.failure;
   const connection = await writePendingConnection(deps, integration, flow, granted, reason);
+  // Another hit got what this one did not.
+  if (connection.status === 'active') return undefined;
   const pending: Pending = {
     personId: granted.user?.userId ?? '',
-    reason,
+    ...recordOf(missing),
     since,
     nextTryAt: next,
     tries: 1,
@@ -257,62 +273,85 @@ async function holdUntilReady(
     dueAt: new Date(next).toISOString(),
     expiresAt: Math.ceil(since / 1000) + pendingRowSeconds,
   });
-  if (held) deps.log.info('flow pending', { ...logFields(held), reason });
-  return held ?? deps.flows.get(flow.flowId);
+  if (held) deps.log.info('flow pending', { ...logFields(held), ...recordOf(missing) });
+  const current = held ?? (await deps.flows.get(flow.flowId));
+  if (current?.status === 'FAILED') await removePendingConnection(deps, flow, current.failure ?? reason);
+  return current;
 }
 
-/** Longer than the last try, a day after the sign-in. */
-const pendingRowSeconds = 26 * 60 * 60;
+/** Longer than the last try, a day after the sign-in, also when the sweep was down for long. */
+const pendingRowSeconds = 72 * 60 * 60;
+
+interface Missing {
+  readonly reason: Pending['reason'];
+  readonly failure: FlowFailure;
+}
 
 /** What a tenant does not (yet) give; undefined when the app can act in it with every role that it needs. */
 async function missingFor(
   deps: TeamsCallbackDeps,
   integration: Integration,
   tenantId: string,
-): Promise<Pending['reason'] | undefined> {
+): Promise<Missing | undefined> {
   try {
     const { roles } = await deps.requestAppOnlyToken(integration, tenantId);
-    const missing = (integration.configurations.requiredRoles ?? []).some((role) => !roles.includes(role));
-    return missing ? 'roles_missing' : undefined;
+    const lacks = (integration.configurations.requiredRoles ?? []).some((role) => !roles.includes(role));
+    return lacks ? { reason: 'roles_missing', failure: new FlowFailure('roles_missing') } : undefined;
   } catch (error) {
     if (!(error instanceof FlowFailure)) throw error;
-    if (error.code === 'app_not_in_tenant' || error.code === 'provider_unavailable') return error.code;
-    throw error;
+    if (error.code !== 'app_not_in_tenant' && error.code !== 'provider_unavailable') throw error;
+    return { reason: error.code, failure: error };
   }
+}
+
+/** What is kept of it, for the page, the log and the end. */
+function recordOf({ reason, failure }: Missing) {
+  return { reason, providerError: failure.providerError, correlationId: failure.correlationId };
 }
 
 /** Tries a pending flow again: by the open page, or by the sweep. */
 export async function retryPending(deps: TeamsCallbackDeps, flow: PendingFlow): Promise<CallbackOutcome> {
+  let obtained: Obtained | undefined;
+  let integration: Integration | undefined;
   try {
-    const integration = await usableIntegration(deps, flow);
+    integration = await usableIntegration(deps, flow);
     const connection = await deps.connections.get(flow.environmentId, subjectKeyOf(subjectOf(flow)));
-    if (!connection || connection.deletedAt !== undefined) throw new FlowFailure('deleted_meanwhile');
-    // Written by this flow, also when it was made active and the flow's own end was lost.
+    if (!connection) throw new FlowFailure('deleted_meanwhile');
     if (connection.flowId !== flow.flowId) throw new FlowFailure('superseded');
-    const tenantId = connection.account.id;
-    const reason = await missingFor(deps, integration, tenantId);
-    if (reason) return await postpone(deps, flow, integration, reason);
-    const granted = grantedOf(tenantId, flow.pending.personId, connection.account.name);
-    const outcome = await finishConnect(deps, integration, flow, granted);
-    const completed = await deps.flows.complete(flow, { outcome, ...endAt(deps.now()) });
-    if (completed) deps.log.info('flow completed', logFields(completed));
-    return ended(deps, completed ?? (await deps.flows.get(flow.flowId)) ?? flow, integration);
+    // Its own tombstone: the flow was about to end when it was interrupted.
+    if (connection.deletedAt !== undefined) throw new FlowFailure(reasonOf(connection) ?? 'deleted_meanwhile');
+    const tenantId = flow.claimedTenantId ?? connection.account.id;
+    obtained = { flow, granted: grantedOf(tenantId, flow.pending.personId, connection.account.name) };
+    const missing = connection.status === 'active' ? undefined : await missingFor(deps, integration, tenantId);
+    if (missing) return await postpone(deps, flow, integration, missing);
+    return await complete(deps, integration, obtained);
   } catch (error) {
     if (!(error instanceof FlowFailure)) throw error;
-    await removePendingConnection(deps, flow);
+    const hasItsOutcome = await abandon(deps, flow, error);
+    if (hasItsOutcome && obtained && integration) return complete(deps, integration, obtained);
     return failFlow(deps, flow, error);
   }
+}
+
+function reasonOf({ statusReason }: Connection): FlowFailureCode | undefined {
+  return flowFailureCodes.find((code) => code === statusReason);
 }
 
 async function postpone(
   deps: TeamsCallbackDeps,
   flow: PendingFlow,
   integration: Integration,
-  reason: Pending['reason'],
+  missing: Missing,
 ): Promise<CallbackOutcome> {
+  // Trouble at Microsoft must not lengthen the wait for a tenant that does not know the app.
+  const isTrouble = missing.reason === 'provider_unavailable';
+  const reason = isTrouble && flow.pending.reason === 'app_not_in_tenant' ? flow.pending.reason : missing.reason;
   const next = nextTryAt({ since: flow.pending.since, reason }, deps.now());
-  if (next === undefined) throw new FlowFailure(reason);
-  const pending = { ...flow.pending, reason, nextTryAt: next, tries: flow.pending.tries + 1 };
+  if (next === undefined) {
+    const { providerError, correlationId } = isTrouble ? flow.pending : missing.failure;
+    throw new FlowFailure(reason, { providerError, correlationId });
+  }
+  const pending = { ...flow.pending, ...recordOf(missing), reason, nextTryAt: next, tries: flow.pending.tries + 1 };
   const postponed = await deps.flows.postpone(flow, { pending, dueAt: new Date(next).toISOString() });
   return ended(deps, postponed ?? (await deps.flows.get(flow.flowId)) ?? flow, integration);
 }

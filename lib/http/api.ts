@@ -74,10 +74,15 @@ export function requestLog(log: Log, event: HttpEvent, caller?: Caller): Log {
  * Checks a value against its schema.
  * @throws ChatConnectError `validation_failed` that names every field that is wrong
  */
-export function validated<Schema extends z.ZodMiniType>(schema: Schema, value: unknown): z.output<Schema> {
+export function validated<Schema extends z.ZodMiniType>(
+  schema: Schema,
+  value: unknown,
+  part: 'body' | 'query' = 'body',
+): z.output<Schema> {
+  if (part === 'body' && value === undefined) throw validationError(['body: a JSON body is required']);
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
-  throw validationError(parsed.error.issues.map((issue) => `${issue.path.join('.') || 'body'}: ${issue.message}`));
+  throw validationError(parsed.error.issues.map((issue) => `${issue.path.join('.') || part}: ${issue.message}`));
 }
 
 /** An id or name that a caller gives, and that stands in a path later. */

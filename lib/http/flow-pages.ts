@@ -81,23 +81,21 @@ const pageWithoutFlow = {
   },
 } as const satisfies Record<Exclude<CallbackOutcome['kind'], 'ended' | 'pending' | 'redirect'>, Page>;
 
-const providerNames = { slack: 'Slack', msteams: 'Microsoft Teams' } as const;
+/** Whom one signs in with and waits for, and where messages arrive. */
+const providerNames = { slack: 'Slack', msteams: 'Microsoft' } as const;
+const placeNames = { slack: 'Slack', msteams: 'Microsoft Teams' } as const;
 const accountNames = { slack: 'workspace', msteams: 'organization' } as const;
 
 function successPage(flow: Flow, integration: Integration | undefined): Page {
   const product = integration ? productNameOf(integration) : 'the product';
   const account = flow.outcome?.account.name ?? flow.outcome?.account.id ?? '';
   const previous = flow.outcome?.previousAccount;
-  const provider = providerNames[flow.providerId];
-  const linked = flow.mode === 'link_user';
   return {
     statusCode: 200,
     tone: 'good',
-    title: linked ? `Your ${provider} account is linked` : `${account} is connected`,
+    title: titleOf(flow, account),
     paragraphs: [
-      linked
-        ? `${product} can now send messages to you in ${provider}.`
-        : `${product} can now send messages to the ${provider} ${accountNames[flow.providerId]} ${account}.`,
+      whatHappens(flow, product, account),
       ...(previous === undefined ? [] : [`It is connected instead of ${previous}.`]),
       `You can close this page and go back to ${product}.`,
     ],
@@ -113,6 +111,27 @@ function successPage(flow: Flow, integration: Integration | undefined): Page {
   };
 }
 
+function titleOf(flow: Flow, account: string): string {
+  if (flow.mode === 'link_user') return `Your ${placeNames[flow.providerId]} account is linked`;
+  return flow.outcome?.connectionIdentifier === undefined
+    ? `A channel of ${account} is connected`
+    : `${account} is connected`;
+}
+
+/** Only what is true from now on: a Teams app has to be installed before it can write to anybody. */
+function whatHappens(flow: Flow, product: string, account: string): string {
+  const linked = flow.mode === 'link_user';
+  if (flow.providerId === 'msteams') {
+    return linked
+      ? `${product} now knows your Microsoft Teams account.`
+      : `${product} is now connected to the Microsoft Teams organization ${account}.`;
+  }
+  if (linked) return `${product} can now send messages to you in Slack.`;
+  return flow.outcome?.connectionIdentifier === undefined
+    ? `${product} can now post to the channel that you chose in ${account}.`
+    : `${product} can now send messages to the Slack workspace ${account}.`;
+}
+
 function failurePage(flow: Flow, integration: Integration | undefined): Page {
   const product = integration ? productNameOf(integration) : 'the product';
   const text = failureTexts[flow.failure ?? 'exchange_outcome_unknown'];
@@ -125,7 +144,7 @@ function failurePage(flow: Flow, integration: Integration | undefined): Page {
   const time = flow.finishedAt === undefined ? undefined : new Date(flow.finishedAt).toISOString();
   const reference = [
     flow.failure,
-    flow.providerError,
+    flow.providerError === flow.failure ? undefined : flow.providerError,
     flow.flowId,
     ...(flow.correlationId === undefined ? [] : [`Correlation id ${flow.correlationId}`, time]),
   ];
@@ -133,28 +152,31 @@ function failurePage(flow: Flow, integration: Integration | undefined): Page {
     statusCode: text.statusCode,
     tone: 'bad',
     title: fill(known?.title ?? text.title),
-    paragraphs: (known ? [known.explanation, 'Nothing was connected.', known.next] : text.paragraphs).map(fill),
+    paragraphs: (known ? [`${known.explanation} Nothing was connected.`, known.next] : text.paragraphs).map(fill),
     // The flow's id is no secret, and finds its log lines.
     reference: reference.filter((part) => part !== undefined).join(' · '),
   };
 }
 
+const pendingTexts: Record<NonNullable<Flow['pending']>['reason'], string> = {
+  roles_missing: 'Your approval has arrived, but Microsoft does not hand out all permissions yet.',
+  app_not_in_tenant: 'Your sign-in has arrived, but Microsoft does not know the app in your organization yet.',
+  provider_unavailable: 'Your approval has arrived, but Microsoft is busy.',
+};
+
 /** Shown until Microsoft gives what was approved; asks again by itself. */
 function pendingPage(flow: Flow, integration: Integration | undefined): Page {
   const product = integration ? productNameOf(integration) : 'the product';
-  const roles = flow.pending?.reason === 'roles_missing';
   return {
     statusCode: 200,
     tone: 'waiting',
     title: 'Approved. Waiting for Microsoft',
     paragraphs: [
-      roles
-        ? 'Your approval has arrived, but Microsoft does not hand out all permissions yet.'
-        : 'Your approval has arrived, but Microsoft does not know the app in your organization yet.',
+      pendingTexts[flow.pending?.reason ?? 'provider_unavailable'],
       'This usually takes less than a minute, and at times up to an hour. You need not press anything again.',
       `This page looks again by itself. You can also close it: ${product} will be connected without you.`,
     ],
-    reference: flow.flowId,
+    reference: [flow.pending?.providerError, flow.flowId].filter((part) => part !== undefined).join(' · '),
     reloadSeconds: 5,
   };
 }
@@ -313,7 +335,7 @@ const failureTexts: Record<FlowFailureCode, FailureText> = {
     title: 'Another {account} is connected already',
     paragraphs: [
       '{product} does not let a connection move to another {account}. The one that was connected stays connected.',
-      'Start again and choose that workspace, or disconnect it in {product} first.',
+      'Start again and choose that {account}, or disconnect it in {product} first.',
     ],
   },
   identifier_conflict: {

@@ -36,7 +36,7 @@ export function parseListQuery<Filters extends z.core.$ZodLooseShape>(
   filters: Filters,
 ): { paging: Paging; filters: z.infer<z.ZodMiniObject<Filters>>; contextKeys: string[] | undefined } {
   const { contextKeys, others } = splitContextKeys(rawQuery);
-  const query = validated(z.strictObject({ ...pagingSchema, ...filters }), others) as Paging;
+  const query = validated(z.strictObject({ ...pagingSchema, ...filters }), others, 'query') as Paging;
   const paging = validated(pagingObject, query);
   if (paging.after !== undefined && paging.before !== undefined) {
     throw new ChatConnectError(

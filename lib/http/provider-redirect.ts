@@ -2,7 +2,8 @@ const names = ['state', 'code', 'error', 'error_description', 'error_subcode', '
 
 /** The parameters of a provider's redirect that this service reads; the last four are Microsoft's. */
 export type ProviderRedirect = { readonly [Name in (typeof names)[number]]?: string };
-/** Slack's codes have some 60 characters, our states 66; anything much longer is no redirect of a provider's. */
+/** Slack's codes have some 60 characters, our states 66, Microsoft's codes up to a few thousand. */
+const maxLengths: Partial<Record<(typeof names)[number], number>> = { code: 8_192, error_description: 65_536 };
 const maxLength = 2_048;
 
 /**
@@ -11,11 +12,12 @@ const maxLength = 2_048;
  */
 export function readProviderRedirect(rawQueryString: string): ProviderRedirect | undefined {
   const query = new URLSearchParams(rawQueryString);
-  const given = names.map((name) => query.getAll(name));
-  if (given.some((values) => values.length > 1 || values.some((value) => value === '' || value.length > maxLength))) {
-    return undefined;
+  const read: [string, string][] = [];
+  for (const name of names) {
+    const [value, ...others] = query.getAll(name);
+    if (value === undefined) continue;
+    if (others.length > 0 || value === '' || value.length > (maxLengths[name] ?? maxLength)) return undefined;
+    read.push([name, value]);
   }
-  return Object.fromEntries(
-    names.flatMap((name, index) => (given[index]?.[0] === undefined ? [] : [[name, given[index][0]]])),
-  );
+  return Object.fromEntries(read);
 }

@@ -16,8 +16,10 @@ import {
   getRow,
   ifConditionHolds,
   parseRow,
+  type RowKey,
   type RowUpdate,
   schemaVersion,
+  UnreadableRowError,
   updateOf,
 } from './database.ts';
 import { keyOf } from './keys.ts';
@@ -75,8 +77,11 @@ export interface FlowStore {
   ): Promise<Flow | undefined>;
   /** Ends a flow that still is in the status (and, once redeemed, of the attempt) in which it was read. */
   fail(flow: Flow, end: FlowEnd): Promise<Flow | undefined>;
-  /** Flows whose time to be looked at has come, from an index that may lag; only those that are not over. */
-  listDue(now: number, limit: number): Promise<Flow[]>;
+  /**
+   * Flows whose time to be looked at has come, from an index that may lag; only those that are not over. Each is put off
+   * by a minute first, so that one in trouble neither stays at the head of the queue nor is taken twice.
+   */
+  takeDue(now: number, limit: number): Promise<Flow[]>;
 }
 
 export interface FlowEnd {
@@ -107,6 +112,29 @@ export function dynamoFlowStore(db: Database): FlowStore {
       ),
     );
     return written?.Attributes && parseRow(flowSchema, written.Attributes);
+  }
+  /** @returns undefined when somebody else has taken it, or when the row cannot be read */
+  async function putOff(key: RowKey, dueAt: unknown, now: number): Promise<Flow | undefined> {
+    const written = await ifConditionHolds(
+      db.client.send(
+        new UpdateCommand({
+          TableName: db.tables.flows,
+          Key: key,
+          ...updateOf({
+            set: { dueAt: new Date(now + putOffMilliseconds).toISOString() },
+            condition: '#dueAt = :read',
+            values: { read: dueAt },
+          }),
+          ReturnValues: 'ALL_NEW',
+        }),
+      ),
+    );
+    try {
+      return written?.Attributes && parseRow(flowSchema, written.Attributes);
+    } catch (error) {
+      if (error instanceof UnreadableRowError) return undefined;
+      throw error;
+    }
   }
   const conditionValues = (conditions: RedeemConditions) => ({
     issued: 'ISSUED',
@@ -195,7 +223,7 @@ export function dynamoFlowStore(db: Database): FlowStore {
         values: { was: flow.status, ...(flow.attempt === undefined ? {} : { mine: flow.attempt }) },
       });
     },
-    async listDue(now, limit) {
+    async takeDue(now, limit) {
       const buckets = Array.from({ length: dueBuckets }, async (_, bucket) => {
         const { Items: keys = [] } = await db.client.send(
           new QueryCommand({
@@ -206,14 +234,15 @@ export function dynamoFlowStore(db: Database): FlowStore {
             Limit: Math.ceil(limit / dueBuckets),
           }),
         );
-        // A row that cannot be read is left to whoever repairs it; the others go on.
-        return Promise.all(keys.map(({ pk }) => getRow(db, 'flows', { pk }, flowSchema).catch(() => undefined)));
+        return Promise.all(keys.map(({ pk, dueAt }) => putOff({ pk }, dueAt, now)));
       });
       const flows = (await Promise.all(buckets)).flat();
       return flows.filter((flow) => flow !== undefined && openStatuses.includes(flow.status)) as Flow[];
     },
   };
 }
+
+const putOffMilliseconds = 60_000;
 
 const openStatuses = ['REDEEMING', 'EXCHANGED', 'PENDING'];
 

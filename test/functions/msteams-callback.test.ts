@@ -1,10 +1,10 @@
-import { randomUUID } from 'node:crypto';
+import { UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { PretendMicrosoftApp } from '../../infra/local/pretend-microsoft/apps.ts';
 import { contoso, fabrikam } from '../../infra/local/pretend-microsoft/directory.ts';
-import type { Configurations } from '../../lib/integration/integration.ts';
-import { teamsRedirectUri } from '../../lib/providers/msteams/authorization-url.ts';
-import { type Answer, startTestService, type TestEnvironment, type TestService } from '../support/service.ts';
+import { keyOf } from '../../lib/store/keys.ts';
+import { startInstance } from '../support/instance.ts';
+import { startTestService, type TestService } from '../support/service.ts';
+import { adele, connect, consented, createTeams, fiona, megan, signedIn, urlOf } from '../support/teams.ts';
 
 let service: TestService;
 
@@ -14,81 +14,11 @@ beforeAll(async () => {
 
 afterAll(() => service.close());
 
-const roles = ['Team.ReadBasic.All'];
-const adele = 'adele@contoso.example';
-const megan = 'megan@contoso.example';
-const fiona = 'fiona@fabrikam.example';
-
-interface TeamsEnvironment extends TestEnvironment {
-  readonly entraApp: PretendMicrosoftApp;
-}
-
-async function createTeams(
-  configurations: Configurations = {},
-  app: Partial<PretendMicrosoftApp> = {},
-): Promise<TeamsEnvironment> {
-  const environment = await service.createTestEnvironment();
-  const entraApp: PretendMicrosoftApp = {
-    clientId: randomUUID(),
-    clientSecret: `canary-entra-secret-${randomUUID()}`,
-    redirectUris: [teamsRedirectUri(service.url)],
-    requestedRoles: roles,
-    groupMembershipClaims: true,
-    ...app,
-  };
-  service.microsoft.registerApp(entraApp);
-  const created = await service.api(environment.apiKey, 'POST', '/v1/integrations', {
-    providerId: 'msteams',
-    identifier: 'msteams',
-    name: 'Billing Bot',
-    credentials: { clientId: entraApp.clientId, secretKey: entraApp.clientSecret },
-    configurations: { requiredRoles: roles, ...configurations },
-  });
-  expect(created.status).toBe(201);
-  return { ...environment, entraApp };
-}
-
-async function urlOf(environment: TeamsEnvironment, route: 'connect' | 'link', body: object = {}): Promise<string> {
-  const path = route === 'connect' ? 'channel-connections' : 'channel-endpoints';
-  const answer = await service.api(environment.apiKey, 'POST', `/v1/integrations/${path}/oauth`, {
-    integrationIdentifier: 'msteams',
-    subscriberId: 'subscriber-1',
-    ...body,
-  });
-  expect(answer.status).toBe(201);
-  return answer.json.data.url;
-}
-
-interface Choices {
-  readonly consent?: Parameters<TestService['microsoft']['approveConsent']>[1];
-  readonly signIn?: Parameters<TestService['microsoft']['signIn']>[1];
-}
-
-/** Approves, and gives the address of the sign-in that our callback answers with. */
-async function consented(environment: TeamsEnvironment, body: object = {}, consent: Choices['consent'] = {}) {
-  const claim = await service.microsoft.approveConsent(await urlOf(environment, 'connect', body), {
-    username: adele,
-    ...consent,
-  });
-  const answer = await service.request('GET', claim);
-  return { claim, answer, signInUrl: answer.headers.get('location') ?? '' };
-}
-
-/** Approves and signs in, and gives the address of our callback's last step. */
-async function signedIn(environment: TeamsEnvironment, body: object = {}, choices: Choices = {}) {
-  const { signInUrl } = await consented(environment, body, choices.consent);
-  return service.microsoft.signIn(signInUrl, { username: adele, ...choices.signIn });
-}
-
-async function connect(environment: TeamsEnvironment, body: object = {}, choices: Choices = {}): Promise<Answer> {
-  return service.request('GET', await signedIn(environment, body, choices));
-}
-
 describe('an OAuth URL for Microsoft Teams', () => {
   it('asks an administrator for the app’s permissions', async () => {
-    const environment = await createTeams();
+    const environment = await createTeams(service);
 
-    const url = new URL(await urlOf(environment, 'connect', { scope: ['ignored'] }));
+    const url = new URL(await urlOf(service, environment, 'connect', { scope: ['ignored'] }));
 
     expect(url.origin + url.pathname).toBe(`${service.microsoft.url}/organizations/v2.0/adminconsent`);
     expect(Object.fromEntries(url.searchParams)).toEqual({
@@ -100,7 +30,7 @@ describe('an OAuth URL for Microsoft Teams', () => {
   });
 
   it('for a link_user is a sign-in with PKCE and a nonce', async () => {
-    const url = new URL(await urlOf(await createTeams(), 'link'));
+    const url = new URL(await urlOf(service, await createTeams(service), 'link'));
 
     expect(url.pathname).toBe('/organizations/oauth2/v2.0/authorize');
     expect(Object.fromEntries(url.searchParams)).toMatchObject({
@@ -114,7 +44,7 @@ describe('an OAuth URL for Microsoft Teams', () => {
   });
 
   it('for a link_user without subscriberId is refused', async () => {
-    const { apiKey } = await createTeams();
+    const { apiKey } = await createTeams(service);
 
     const answer = await service.api(apiKey, 'POST', '/v1/integrations/chat/oauth', {
       integrationIdentifier: 'msteams',
@@ -139,10 +69,10 @@ describe('an OAuth URL for Microsoft Teams', () => {
 
 describe('consent and sign-in', () => {
   it('end in an active connection to the tenant, by one exchange and one app-only token', async () => {
-    const environment = await createTeams();
+    const environment = await createTeams(service);
     const before = service.microsoft.count('token');
 
-    const page = await connect(environment);
+    const page = await connect(service, environment);
 
     expect(page.status).toBe(200);
     expect(page.text).toContain('contoso.example is connected');
@@ -154,9 +84,9 @@ describe('consent and sign-in', () => {
   });
 
   it('link the person who signed in when autoLinkUser is true', async () => {
-    const environment = await createTeams();
+    const environment = await createTeams(service);
 
-    await connect(environment, { autoLinkUser: true });
+    await connect(service, environment, { autoLinkUser: true });
 
     expect(await service.endpoints(environment)).toMatchObject([
       { type: 'ms_teams_user', endpoint: { userId: expect.stringMatching(/^[0-9a-f-]{36}$/), tenantId: contoso.id } },
@@ -164,26 +94,26 @@ describe('consent and sign-in', () => {
   });
 
   it('honour the shared mode', async () => {
-    const environment = await createTeams();
+    const environment = await createTeams(service);
 
-    await connect(environment, { connectionMode: 'shared', context: { tenant: 'acme' } });
+    await connect(service, environment, { connectionMode: 'shared', context: { tenant: 'acme' } });
 
     expect(await service.connections(environment)).toMatchObject([{ subscriberId: null }]);
   });
 
   it('update the connection in place when the same tenant is connected again', async () => {
-    const environment = await createTeams();
-    await connect(environment);
+    const environment = await createTeams(service);
+    await connect(service, environment);
     const [first] = await service.connections(environment);
 
-    await connect(environment);
+    await connect(service, environment);
 
     expect(await service.connections(environment)).toMatchObject([{ identifier: first.identifier }]);
   });
 
   it('show the outcome again on a reload, and redeem nothing', async () => {
-    const environment = await createTeams();
-    const callback = await signedIn(environment);
+    const environment = await createTeams(service);
+    const callback = await signedIn(service, environment);
     await service.request('GET', callback);
     const before = service.microsoft.calls.length;
 
@@ -194,8 +124,8 @@ describe('consent and sign-in', () => {
   });
 
   it('let a repeat of the consent begin the sign-in again, until somebody has signed in', async () => {
-    const environment = await createTeams();
-    const { claim, signInUrl } = await consented(environment);
+    const environment = await createTeams(service);
+    const { claim, signInUrl } = await consented(service, environment);
 
     const again = await service.request('GET', claim);
     const stale = await service.request('GET', await service.microsoft.signIn(signInUrl, { username: adele }));
@@ -219,9 +149,9 @@ describe('a forged consent', () => {
   };
 
   it('for a tenant that has consented for somebody else never connects whoever cannot sign in there', async () => {
-    const environment = await createTeams();
-    await connect(environment, { subscriberId: 'honest' });
-    const url = await urlOf(environment, 'connect', { subscriberId: 'attacker' });
+    const environment = await createTeams(service);
+    await connect(service, environment, { subscriberId: 'honest' });
+    const url = await urlOf(service, environment, 'connect', { subscriberId: 'attacker' });
 
     const step = await service.request('GET', forged(url, contoso.id));
     const page = await service.request(
@@ -236,8 +166,8 @@ describe('a forged consent', () => {
   });
 
   it('for a tenant that never consented stays pending and is given up after ten minutes', async () => {
-    const environment = await createTeams();
-    const url = await urlOf(environment, 'connect');
+    const environment = await createTeams(service);
+    const url = await urlOf(service, environment, 'connect');
     const step = await service.request('GET', forged(url, contoso.id));
     const callback = await service.microsoft.signIn(step.headers.get('location') ?? '', { username: megan });
 
@@ -258,10 +188,10 @@ describe('a forged consent', () => {
   });
 
   it('by an ordinary member connects nothing when an administrator’s proof is demanded', async () => {
-    const environment = await createTeams({ tenantProof: 'admin' });
+    const environment = await createTeams(service, { tenantProof: 'admin' });
 
-    const member = await connect(environment, { subscriberId: 'member' }, { signIn: { username: megan } });
-    const admin = await connect(environment, { subscriberId: 'admin' });
+    const member = await connect(service, environment, { subscriberId: 'member' }, { signIn: { username: megan } });
+    const admin = await connect(service, environment, { subscriberId: 'admin' });
 
     expect(member.text).toContain('admin_required');
     expect(admin.status).toBe(200);
@@ -269,9 +199,9 @@ describe('a forged consent', () => {
   });
 
   it('cannot be proven by an administrator when the app does not ask for roles, and the page names the setting', async () => {
-    const environment = await createTeams({ tenantProof: 'admin' }, { groupMembershipClaims: false });
+    const environment = await createTeams(service, { tenantProof: 'admin' }, { groupMembershipClaims: false });
 
-    const page = await connect(environment);
+    const page = await connect(service, environment);
 
     expect(page.text).toContain('groupMembershipClaims');
     expect(await service.connections(environment)).toEqual([]);
@@ -281,7 +211,7 @@ describe('a forged consent', () => {
     ['no GUID', 'contoso.example', 'tenant_invalid'],
     ['the tenant of personal accounts', '9188040d-6c67-4c5b-b112-36a304b66dad', 'tenant_invalid'],
   ])('that names %s is refused before any sign-in', async (_name, tenant, failure) => {
-    const url = await urlOf(await createTeams(), 'connect');
+    const url = await urlOf(service, await createTeams(service), 'connect');
 
     const page = await service.request('GET', forged(url, tenant));
 
@@ -290,7 +220,7 @@ describe('a forged consent', () => {
   });
 
   it('whose admin_consent is not True is refused', async () => {
-    const url = await urlOf(await createTeams(), 'connect');
+    const url = await urlOf(service, await createTeams(service), 'connect');
 
     const page = await service.request('GET', forged(url, contoso.id, { admin_consent: 'False' }));
 
@@ -298,8 +228,8 @@ describe('a forged consent', () => {
   });
 
   it('cannot change the tenant of a consent that was answered', async () => {
-    const environment = await createTeams();
-    const url = await urlOf(environment, 'connect');
+    const environment = await createTeams(service);
+    const url = await urlOf(service, environment, 'connect');
     const step = await service.request('GET', forged(url, contoso.id));
 
     const swapped = await service.request('GET', forged(url, fabrikam.id));
@@ -314,7 +244,7 @@ describe('a forged consent', () => {
   });
 
   it('with an error beside it is an error', async () => {
-    const url = await urlOf(await createTeams(), 'connect');
+    const url = await urlOf(service, await createTeams(service), 'connect');
     const description =
       'AADSTS65004: <b>declined</b> Correlation ID: 12345678-1234-4123-8123-123456789012 Timestamp: x';
 
@@ -324,7 +254,7 @@ describe('a forged consent', () => {
     );
 
     expect(page.status).toBe(400);
-    expect(page.text).toContain('You cancelled');
+    expect(page.text).toContain('The approval was not given');
     expect(page.text).toContain('12345678-1234-4123-8123-123456789012');
     expect(page.text).not.toContain('<b>');
   });
@@ -336,14 +266,14 @@ describe('an answer of Microsoft’s page', () => {
     ['not_admin', 'AADSTS'],
     ['permission_denied', 'Reference'],
   ] as const)('%s ends the flow in plain words', async (action, shown) => {
-    const { answer } = await consented(await createTeams(), {}, { action });
+    const { answer } = await consented(service, await createTeams(service), {}, { action });
 
     expect(answer.status).toBe(400);
     expect(answer.text).toContain(shown);
   });
 
   it('that the sign-in was cancelled ends the flow', async () => {
-    const page = await connect(await createTeams(), {}, { signIn: { action: 'cancel' } });
+    const page = await connect(service, await createTeams(service), {}, { signIn: { action: 'cancel' } });
 
     expect(page.status).toBe(400);
     expect(page.text).toContain('access_denied');
@@ -366,9 +296,9 @@ describe('an id_token', () => {
     'missing_oid',
     'wrong_version',
   ] as const)('that is bad (%s) is refused', async (badIdToken) => {
-    const environment = await createTeams();
+    const environment = await createTeams(service);
 
-    const page = await connect(environment, {}, { signIn: { badIdToken } });
+    const page = await connect(service, environment, {}, { signIn: { badIdToken } });
 
     expect(page.status).toBe(400);
     expect(page.text).toContain('id_token_invalid');
@@ -376,22 +306,22 @@ describe('an id_token', () => {
   });
 
   it('of a guest proves no tenant; without the claim, the sign-in at /organizations does', async () => {
-    const environment = await createTeams();
+    const environment = await createTeams(service);
 
-    const guest = await connect(environment, {}, { signIn: { badIdToken: 'guest' } });
-    const unsaid = await connect(environment, {}, { signIn: { badIdToken: 'no_acct' } });
+    const guest = await connect(service, environment, {}, { signIn: { badIdToken: 'guest' } });
+    const unsaid = await connect(service, environment, {}, { signIn: { badIdToken: 'no_acct' } });
 
     expect(guest.text).toContain('guest_refused');
     expect(unsaid.status).toBe(200);
   });
 
   it('signed by a key that is new is verified', async () => {
-    const environment = await createTeams();
-    await connect(environment);
+    const environment = await createTeams(service);
+    await connect(service, environment);
     service.microsoft.rotateKeys();
     service.advance(60_000);
 
-    const page = await connect(environment);
+    const page = await connect(service, environment);
 
     expect(page.status).toBe(200);
   });
@@ -399,9 +329,9 @@ describe('an id_token', () => {
 
 describe('a link_user', () => {
   it('makes the endpoint of the person, alone', async () => {
-    const environment = await createTeams();
+    const environment = await createTeams(service);
 
-    const callback = await service.microsoft.signIn(await urlOf(environment, 'link'), { username: megan });
+    const callback = await service.microsoft.signIn(await urlOf(service, environment, 'link'), { username: megan });
     const page = await service.request('GET', callback);
 
     expect(page.text).toContain('Your Microsoft Teams account is linked');
@@ -412,10 +342,10 @@ describe('a link_user', () => {
   });
 
   it('refuses a person of another tenant than the connection’s', async () => {
-    const environment = await createTeams();
-    await connect(environment);
+    const environment = await createTeams(service);
+    await connect(service, environment);
 
-    const callback = await service.microsoft.signIn(await urlOf(environment, 'link'), { username: fiona });
+    const callback = await service.microsoft.signIn(await urlOf(service, environment, 'link'), { username: fiona });
     const page = await service.request('GET', callback);
 
     expect(page.text).toContain('wrong_workspace');
@@ -426,9 +356,9 @@ describe('a link_user', () => {
 
 describe('a tenant that is not ready', () => {
   async function pendingFlow(body: object = {}) {
-    const environment = await createTeams();
+    const environment = await createTeams(service);
     service.microsoft.grantRolesAfter(20_000);
-    const callback = await signedIn(environment, body);
+    const callback = await signedIn(service, environment, body);
     const page = await service.request('GET', callback);
     service.microsoft.grantRolesAfter(0);
     return { environment, callback, page };
@@ -473,11 +403,11 @@ describe('a tenant that is not ready', () => {
   });
 
   it('leaves an active connection untouched, and says what is missing', async () => {
-    const environment = await createTeams();
-    await connect(environment);
+    const environment = await createTeams(service);
+    await connect(service, environment);
     const before = await service.connections(environment);
     service.microsoft.setRoles(contoso.id, environment.entraApp.clientId, []);
-    const url = await urlOf(environment, 'connect');
+    const url = await urlOf(service, environment, 'connect');
     const query = new URLSearchParams({
       admin_consent: 'True',
       tenant: contoso.id,
@@ -493,8 +423,8 @@ describe('a tenant that is not ready', () => {
   });
 
   it('is given up after a day when its roles never come', async () => {
-    const environment = await createTeams({ requiredRoles: ['Never.Granted'] });
-    const callback = await signedIn(environment);
+    const environment = await createTeams(service, { requiredRoles: ['Never.Granted'] });
+    const callback = await signedIn(service, environment);
     await service.request('GET', callback);
 
     service.advance(24 * 60 * 60_000 + 1_000);
@@ -508,7 +438,7 @@ describe('a tenant that is not ready', () => {
   it('gives way to a later approval of the same subject', async () => {
     const { environment, callback } = await pendingFlow();
     service.advance(1_000);
-    await connect(environment, {}, { consent: { username: fiona }, signIn: { username: fiona } });
+    await connect(service, environment, {}, { consent: { username: fiona }, signIn: { username: fiona } });
 
     service.advance(60_000);
     await service.sweep();
@@ -522,9 +452,9 @@ describe('a tenant that is not ready', () => {
 
   it('tells the product that it is pending', async () => {
     const returnUrl = 'https://product.example/back';
-    const environment = await createTeams({ returnUrls: [returnUrl], requiredRoles: ['Never.Granted'] });
+    const environment = await createTeams(service, { returnUrls: [returnUrl], requiredRoles: ['Never.Granted'] });
 
-    const page = await connect(environment, { returnUrl });
+    const page = await connect(service, environment, { returnUrl });
 
     expect(page.status).toBe(303);
     const query = new URL(page.headers.get('location') ?? '').searchParams;
@@ -537,8 +467,8 @@ describe('trouble at Microsoft', () => {
   it.each(['http_503', 'http_500', 'malformed', 'drop_before', 'drop_after'] as const)(
     'in the exchange (%s) ends the flow, and the code is never sent again',
     async (kind) => {
-      const environment = await createTeams();
-      const callback = await signedIn(environment);
+      const environment = await createTeams(service);
+      const callback = await signedIn(service, environment);
       const before = service.microsoft.count('token', 'authorization_code');
       service.microsoft.misbehave({ kind, on: 'token', times: 1 });
 
@@ -552,9 +482,9 @@ describe('trouble at Microsoft', () => {
   );
 
   it('for one person does not fail another one’s sign-in in the same process', async () => {
-    const environment = await createTeams();
-    const first = await signedIn(environment, { subscriberId: 'first' });
-    const second = await signedIn(environment, { subscriberId: 'second' });
+    const environment = await createTeams(service);
+    const first = await signedIn(service, environment, { subscriberId: 'first' });
+    const second = await signedIn(service, environment, { subscriberId: 'second' });
     service.microsoft.misbehave({ kind: 'http_503', on: 'token', times: 1 });
 
     const failed = await service.request('GET', first);
@@ -569,8 +499,8 @@ describe('trouble at Microsoft', () => {
     const own = await startTestService();
     const previous = service;
     service = own;
-    const environment = await createTeams();
-    const callback = await signedIn(environment);
+    const environment = await createTeams(service);
+    const callback = await signedIn(service, environment);
     own.microsoft.misbehave({ kind: 'http_500', on: 'keys', times: 1 });
 
     const waiting = await own.request('GET', callback);
@@ -586,10 +516,10 @@ describe('trouble at Microsoft', () => {
   });
 
   it('with the app’s secret is the product’s to repair', async () => {
-    const environment = await createTeams({}, { clientSecret: 'another secret' });
+    const environment = await createTeams(service, {}, { clientSecret: 'another secret' });
     service.microsoft.registerApp({ ...environment.entraApp, clientSecret: 'changed since' });
 
-    const page = await connect(environment);
+    const page = await connect(service, environment);
 
     expect(page.text).toContain('could not prove itself to Microsoft');
     expect(page.text).toContain('AADSTS7000215');
@@ -598,11 +528,16 @@ describe('trouble at Microsoft', () => {
 
 describe('two tenants', () => {
   it('never meet in one token: each is asked for its own', async () => {
-    const environment = await createTeams();
+    const environment = await createTeams(service);
 
     await Promise.all([
-      connect(environment, { subscriberId: 'contoso' }),
-      connect(environment, { subscriberId: 'fabrikam' }, { consent: { username: fiona }, signIn: { username: fiona } }),
+      connect(service, environment, { subscriberId: 'contoso' }),
+      connect(
+        service,
+        environment,
+        { subscriberId: 'fabrikam' },
+        { consent: { username: fiona }, signIn: { username: fiona } },
+      ),
     ]);
 
     const connections = await service.connections(environment);
@@ -617,7 +552,7 @@ describe('two tenants', () => {
 
 describe('the sweep', () => {
   it('finishes what was sealed when nobody came back, and ends what never was', async () => {
-    const environment = await createTeams();
+    const environment = await createTeams(service);
     const slack = await service.approve(await service.connectUrl(environment, { subscriberId: 'slack' }));
     service.slack.misbehave({ method: 'auth.test', kind: 'drop_before' });
     await service.request('GET', slack);
@@ -632,8 +567,8 @@ describe('the sweep', () => {
 
 describe('secrets of Microsoft', () => {
   it('stand in no log line and on no page', async () => {
-    const environment = await createTeams();
-    const callback = await signedIn(environment);
+    const environment = await createTeams(service);
+    const callback = await signedIn(service, environment);
     const query = new URL(callback).searchParams;
 
     const page = await service.request('GET', callback);
@@ -642,5 +577,228 @@ describe('secrets of Microsoft', () => {
     for (const secret of [environment.entraApp.clientSecret, query.get('code'), query.get('state'), 'eyJ']) {
       expect(said).not.toContain(secret);
     }
+  });
+});
+
+/** Microsoft, but some of its answers are replaced on the way. */
+function answering(part: string, status: number, body: unknown): typeof fetch {
+  return async (input, init) => {
+    const isIt = String(input).includes('/oauth2/v2.0/token') && String(init?.body).includes(part);
+    return isIt ? new Response(JSON.stringify(body), { status }) : fetch(input, init);
+  };
+}
+
+describe('two hits that finish one flow', () => {
+  it('agree: what one has made active, the other does not fail', async () => {
+    const environment = await createTeams(service);
+    const callback = await signedIn(service, environment, { autoLinkUser: true });
+    const slow = startInstance(service, { fetch: answering('client_credentials', 503, {}) });
+    slow.before(
+      ({ input }) => input.Item?.status === 'pending',
+      async () => {
+        await startInstance(service).hit(callback);
+        service.advance(11_000);
+      },
+    );
+
+    await slow.hit(callback);
+    service.advance(11_000);
+    const page = await service.request('GET', callback);
+    service.advance(60_000);
+    await service.sweep();
+    const later = await service.request('GET', callback);
+
+    expect([page.status, later.status]).toEqual([200, 200]);
+    expect(later.text).toContain('contoso.example');
+    expect(later.text).not.toContain('not_ready');
+    expect(await service.connections(environment)).toMatchObject([{ status: 'active' }]);
+    expect(await service.endpoints(environment)).toHaveLength(1);
+  });
+
+  it('finish after a process that ended between the active connection and the end of the flow', async () => {
+    const environment = await createTeams(service);
+    const callback = await signedIn(service, environment);
+    const dying = startInstance(service);
+    dying.before(
+      ({ input }) => input.ExpressionAttributeValues?.[':status'] === 'COMPLETED',
+      async () => {
+        throw new Error('the process ends');
+      },
+    );
+    await dying.hit(callback).catch(() => undefined);
+
+    service.advance(11_000);
+    const page = await startInstance(service, { fetch: answering('client_credentials', 503, {}) }).hit(callback);
+
+    expect(page.statusCode).toBe(200);
+    expect(page.body).toContain('contoso.example');
+    expect(await service.connections(environment)).toMatchObject([{ status: 'active' }]);
+  });
+});
+
+describe('a pending connection', () => {
+  it('is not left behind by a process that ended before its flow was held', async () => {
+    const environment = await createTeams(service, { requiredRoles: ['Never.Granted'] });
+    const callback = await signedIn(service, environment);
+    const dying = startInstance(service);
+    dying.before(
+      ({ input }) => input.ExpressionAttributeValues?.[':status'] === 'PENDING',
+      async () => {
+        throw new Error('the process ends');
+      },
+    );
+    await dying.hit(callback).catch(() => undefined);
+    const left = await service.connections(environment);
+    service.microsoft.registerApp({ ...environment.entraApp, clientSecret: 'changed since' });
+
+    service.advance(20_000);
+    await service.sweep();
+
+    expect(left).toMatchObject([{ status: 'pending' }]);
+    expect(await service.connections(environment)).toEqual([]);
+  });
+
+  it('survives trouble of Microsoft’s, whatever number it has', async () => {
+    const environment = await createTeams(service, { requiredRoles: ['Never.Granted'] });
+    const callback = await signedIn(service, environment);
+    await service.request('GET', callback);
+    const troubled = startInstance(service, {
+      fetch: answering('client_credentials', 500, { error: 'server_error', error_codes: [50000] }),
+    });
+
+    service.advance(6_000);
+    const page = await troubled.hit(callback);
+
+    expect(page.statusCode).toBe(200);
+    expect(page.body).toContain('Microsoft is busy');
+    expect(await service.connections(environment)).toMatchObject([{ status: 'pending' }]);
+  });
+
+  it('for a tenant that does not know the app is given up after ten minutes, also when Microsoft was busy', async () => {
+    const environment = await createTeams(service);
+    const url = await urlOf(service, environment, 'connect');
+    const state = new URL(url).searchParams.get('state') ?? '';
+    const query = new URLSearchParams({ admin_consent: 'True', tenant: contoso.id, state });
+    const step = await service.request('GET', `/v1/integrations/chat/oauth/callback/msteams?${query}`);
+    const callback = await service.microsoft.signIn(step.headers.get('location') ?? '', { username: megan });
+    await service.request('GET', callback);
+
+    service.advance(10 * 60_000 + 1_000);
+    await startInstance(service, { fetch: answering('client_credentials', 429, {}) }).hit(callback);
+    service.microsoft.consent(contoso.id, environment.entraApp.clientId);
+    service.advance(60 * 60_000);
+    await service.sweep();
+
+    expect(await service.connections(environment)).toEqual([]);
+  });
+
+  it('does not count as connected: another tenant may take its place although accounts must not change', async () => {
+    const environment = await createTeams(service, {
+      accountChange: 'refuse',
+      requiredRoles: ['Team.ReadBasic.All'],
+    });
+    service.microsoft.grantRolesAfter(60_000);
+    await connect(service, environment);
+    service.microsoft.grantRolesAfter(0);
+    service.advance(1_000);
+
+    const choice = { username: fiona };
+    const page = await connect(service, environment, {}, { consent: choice, signIn: choice });
+
+    expect(page.status).toBe(200);
+    expect(page.text).not.toContain('instead of');
+    expect(await service.connections(environment)).toMatchObject([{ workspace: { id: fabrikam.id } }]);
+  });
+
+  it('becomes active although another subject has left the tenant meanwhile', async () => {
+    const environment = await createTeams(service);
+    await connect(service, environment, { subscriberId: 'leaver' });
+    service.microsoft.setRoles(contoso.id, environment.entraApp.clientId, []);
+    const url = await urlOf(service, environment, 'connect', { subscriberId: 'waiter' });
+    const state = new URL(url).searchParams.get('state') ?? '';
+    const query = new URLSearchParams({ admin_consent: 'True', tenant: contoso.id, state });
+    const step = await service.request('GET', `/v1/integrations/chat/oauth/callback/msteams?${query}`);
+    await service.request(
+      'GET',
+      await service.microsoft.signIn(step.headers.get('location') ?? '', { username: adele }),
+    );
+    service.advance(1_000);
+    const choice = { username: fiona };
+    await connect(service, environment, { subscriberId: 'leaver' }, { consent: choice, signIn: choice });
+    service.microsoft.setRoles(contoso.id, environment.entraApp.clientId, ['Team.ReadBasic.All']);
+
+    service.advance(60_000);
+    await service.sweep();
+
+    expect(await service.connections(environment, '&subscriberId=waiter')).toMatchObject([{ status: 'active' }]);
+  });
+});
+
+describe('flows in trouble', () => {
+  it('do not keep the sweep from those of others', async () => {
+    const own = await startTestService();
+    const stuck = await createTeams(own, { requiredRoles: ['Never.Granted'] });
+    for (let index = 0; index < 44; index += 1) {
+      await connect(own, stuck, { subscriberId: `stuck-${index}` });
+    }
+    // An environment whose data key is gone: nothing of it can be opened any more.
+    await own.db.client.send(
+      new UpdateCommand({
+        TableName: own.db.tables.connections,
+        Key: keyOf.environment(stuck.environmentId),
+        UpdateExpression: 'REMOVE wrappedDataKey',
+      }),
+    );
+    own.advance(6 * 60_000);
+    const other = await createTeams(own);
+    own.microsoft.setRoles(contoso.id, other.entraApp.clientId, []);
+    await connect(own, other);
+    own.microsoft.setRoles(contoso.id, other.entraApp.clientId, ['Team.ReadBasic.All']);
+
+    for (let minute = 0; minute < 4; minute += 1) {
+      own.advance(60_000);
+      await own.sweep();
+    }
+
+    expect(await own.connections(other)).toMatchObject([{ status: 'active' }]);
+    await own.close();
+  });
+});
+
+describe('a redirect of Microsoft’s', () => {
+  it('may carry a code of several thousand characters', async () => {
+    const environment = await createTeams(service);
+    const { signInUrl } = await consented(service, environment);
+    const state = new URL(signInUrl).searchParams.get('state') ?? '';
+    const query = new URLSearchParams({ code: 'c'.repeat(4_000), state });
+
+    const page = await service.request('GET', `/v1/integrations/chat/oauth/callback/msteams?${query}`);
+
+    expect(page.text).not.toContain('not complete');
+    expect(page.status).toBe(400);
+    expect(page.text).toContain('AADSTS');
+  });
+
+  it('with a tenant that is none cannot end a sign-in that an honest consent has begun', async () => {
+    const environment = await createTeams(service);
+    const url = await urlOf(service, environment, 'connect');
+    const state = new URL(url).searchParams.get('state') ?? '';
+    const forged = `${service.url}/v1/integrations/chat/oauth/callback/msteams?${new URLSearchParams({ admin_consent: 'True', tenant: 'x', state })}`;
+    const claim = await service.microsoft.approveConsent(url, { username: adele });
+    let location = '';
+    const racing = startInstance(service);
+    racing.before(
+      ({ input }) => input.ExpressionAttributeValues?.[':status'] === 'FAILED',
+      async () => {
+        location = (await service.request('GET', claim)).headers.get('location') ?? '';
+      },
+    );
+
+    const page = await racing.hit(forged);
+    const honest = await service.request('GET', await service.microsoft.signIn(location, { username: adele }));
+
+    expect(page.statusCode).toBe(400);
+    expect(page.body).not.toContain('contoso');
+    expect(honest.status).toBe(200);
   });
 });

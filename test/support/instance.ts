@@ -34,8 +34,10 @@ export function startInstance(service: TestService, options: { fetch?: typeof fe
   });
   return {
     faults,
-    hit: (callback: string): Promise<HttpResult> =>
-      handlers['slack-callback'](callbackEvent(callback), createContext('slack-callback')),
+    hit: (callback: string): Promise<HttpResult> => {
+      const name = callback.includes('/callback/msteams') ? 'msteams-callback' : 'slack-callback';
+      return handlers[name](callbackEvent(callback), createContext(name));
+    },
     /** Does something just before the first command that is looked for is sent. */
     before(matches: (command: Command) => boolean, act: () => Promise<unknown>) {
       let acted = false;
@@ -70,7 +72,7 @@ function callbackEvent(callback: string): HttpEvent {
   const url = new URL(callback);
   return {
     version: '2.0',
-    routeKey: 'GET /v1/integrations/chat/oauth/callback/slack',
+    routeKey: `GET ${url.pathname}`,
     rawPath: url.pathname,
     rawQueryString: url.search.slice(1),
     headers: {},

@@ -11,7 +11,11 @@ const askAdministrator = 'Send an administrator of your organization to {product
 const tellProduct = 'Please tell {product}, with the reference below.';
 const askIt = 'Ask the people who run Microsoft 365 in your organization, with the reference below.';
 
-const cancelled = text('You cancelled', 'Nothing was changed.', `Changed your mind? ${startAgain}`);
+const cancelled = text(
+  'The approval was not given',
+  'Somebody pressed Cancel at Microsoft, or may not approve apps.',
+  `If you are no administrator, ask one to start in {product}. Otherwise: ${startAgain}`,
+);
 const notApproved = text(
   'Your organization has not approved this app yet',
   'An administrator has to approve it. Right after an approval it can take a minute until Microsoft knows.',

@@ -40,7 +40,7 @@ export function entraErrorOf(error: string, description: string, code?: number, 
   };
 }
 
-const notInTenant = new Set(['65001', '700016', '700011', '7000229', '7000112', '90002', '90128', '650052']);
+const notInTenant = new Set(['65001', '700016', '700011', '7000229', '90002', '90128']);
 const misconfigured = new Set([
   '7000215',
   '7000222',
@@ -59,18 +59,21 @@ const misconfigured = new Set([
 const spentCode = new Set(['54005', '70008', '700082', '70000', '50089', '700084']);
 const unavailable = new Set(['90033', '90006', '90024', '90055', '50196']);
 
-/** Ends a flow for what Entra refused at its token endpoint. */
-export function failureOfTokenError(refusal: EntraError): FlowFailure {
+/** Ends a flow for what Entra refused at its token endpoint; trouble of Entra's own is told by the status. */
+export function failureOfTokenError(refusal: EntraError, status: number): FlowFailure {
+  const isTrouble = status >= 500 || status === 429 || refusal.error === 'server_error';
   const number = refusal.aadsts?.slice('AADSTS'.length) ?? '';
-  const code: FlowFailureCode = notInTenant.has(number)
-    ? 'app_not_in_tenant'
-    : misconfigured.has(number) || refusal.error === 'invalid_client'
-      ? 'provider_misconfigured'
-      : unavailable.has(number) || refusal.error === 'temporarily_unavailable'
-        ? 'provider_unavailable'
-        : spentCode.has(number) || refusal.error === 'invalid_grant'
-          ? 'invalid_code'
-          : 'provider_refused';
+  const code: FlowFailureCode = isTrouble
+    ? 'provider_unavailable'
+    : notInTenant.has(number)
+      ? 'app_not_in_tenant'
+      : misconfigured.has(number) || refusal.error === 'invalid_client'
+        ? 'provider_misconfigured'
+        : unavailable.has(number) || refusal.error === 'temporarily_unavailable'
+          ? 'provider_unavailable'
+          : spentCode.has(number) || refusal.error === 'invalid_grant'
+            ? 'invalid_code'
+            : 'provider_refused';
   return new FlowFailure(code, {
     providerError: refusal.aadsts ?? refusal.error,
     correlationId: refusal.correlationId,

@@ -40,7 +40,7 @@ export async function exchangeSignInCode(deps: EntraDeps, exchange: SignInExchan
   const network = networkOf(deps, exchange.timeoutMilliseconds, async (response) => {
     try {
       const refusal = readEntraError(response.json);
-      if (refusal) throw failureOfTokenError(refusal);
+      if (refusal) throw failureOfTokenError(refusal, response.status);
       if (response.status !== 200 || response.json === undefined) throw new FlowFailure('provider_unavailable');
       await exchange.keep(response.body);
     } catch (error) {
@@ -91,7 +91,7 @@ export async function requestAppOnlyToken(
   let failure: unknown;
   const network = networkOf(deps, tokenTimeoutMilliseconds, async (response) => {
     const refusal = readEntraError(response.json);
-    if (refusal) failure = failureOfTokenError(refusal);
+    if (refusal) failure = failureOfTokenError(refusal, response.status);
     else if (response.status !== 200 || response.json === undefined) failure = new FlowFailure('provider_unavailable');
     if (failure !== undefined) throw failure;
   });
