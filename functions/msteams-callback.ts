@@ -9,6 +9,7 @@ import { lambdaLog, onLambda } from '../lib/http/lambda.ts';
 import { pageErrors } from '../lib/http/page-errors.ts';
 import { readProviderRedirect } from '../lib/http/provider-redirect.ts';
 import type { HttpEvent, HttpHandler, HttpResult } from '../lib/http/types.ts';
+import { awsAssertion } from '../lib/providers/msteams/aws-assertion.ts';
 import { awsDatabase } from '../lib/store/aws-database.ts';
 import { awsKeyWrapper } from '../lib/vault/aws-key-wrapper.ts';
 
@@ -33,12 +34,14 @@ export function createHandler(deps: TeamsCallbackDeps): HttpHandler {
 
 export const handler = onLambda(() => {
   const config = loadConfig(['CONNECTIONS_TABLE', 'FLOWS_TABLE', 'VAULT_KEY_ARN', 'MICROSOFT_LOGIN_BASE_URL']);
+  const log = lambdaLog();
   return createHandler(
     composeTeamsCallback({
       db: awsDatabase(config),
       keyWrapper: awsKeyWrapper(config),
       microsoftLoginBaseUrl: config.MICROSOFT_LOGIN_BASE_URL,
-      log: lambdaLog(),
+      awsAssertion: awsAssertion({ log }),
+      log,
     }),
   );
 });

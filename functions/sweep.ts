@@ -4,6 +4,7 @@ import { type SweepDeps, sweep } from '../lib/flow/sweep.ts';
 import { composeTeamsCallback } from '../lib/flow/teams-callback-deps.ts';
 import { lambdaLog, onLambda } from '../lib/http/lambda.ts';
 import type { Log } from '../lib/log.ts';
+import { type AwsAssertion, awsAssertion } from '../lib/providers/msteams/aws-assertion.ts';
 import { awsDatabase } from '../lib/store/aws-database.ts';
 import type { Database } from '../lib/store/database.ts';
 import { dynamoFlowStore } from '../lib/store/flow-store.ts';
@@ -15,6 +16,7 @@ export interface SweepParts {
   readonly keyWrapper: KeyWrapper;
   readonly slackBaseUrl: string;
   readonly microsoftLoginBaseUrl: string;
+  readonly awsAssertion: AwsAssertion;
   readonly log: Log;
   readonly fetch?: typeof fetch;
   readonly now?: () => number;
@@ -44,13 +46,15 @@ export const handler = onLambda(() => {
     'SLACK_BASE_URL',
     'MICROSOFT_LOGIN_BASE_URL',
   ]);
+  const log = lambdaLog();
   return createHandler(
     compose({
       db: awsDatabase(config),
       keyWrapper: awsKeyWrapper(config),
       slackBaseUrl: config.SLACK_BASE_URL,
       microsoftLoginBaseUrl: config.MICROSOFT_LOGIN_BASE_URL,
-      log: lambdaLog(),
+      awsAssertion: awsAssertion({ log }),
+      log,
     }),
   );
 });

@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { AssetHashType, DockerImage, Duration, RemovalPolicy } from 'aws-cdk-lib';
 import type { TableV2 } from 'aws-cdk-lib/aws-dynamodb';
-import { PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import { Policy, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import {
   ApplicationLogLevel,
   Architecture,
@@ -13,6 +13,7 @@ import {
 import { LogGroup } from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
 import type { VariableName } from '../lib/config.ts';
+import { acknowledge } from './acknowledge.ts';
 import { bundleFunction } from './bundling.ts';
 import { functionSettings, type TableAccess } from './functions.ts';
 import { logRetention } from './log-retention.ts';
@@ -68,6 +69,7 @@ export class ApiFunction extends Construct {
       props.vaultKey.grantUnwrap(this.lambda);
       this.#setVariable('VAULT_KEY_ARN', props.vaultKey.key.keyArn);
     }
+    if (settings.provesAppsByRole) this.#allowWebIdentity(role);
   }
 
   #allow(variable: VariableName, table: TableV2, access: TableAccess): void {
@@ -84,6 +86,29 @@ export class ApiFunction extends Construct {
         resources: queriedIndexes.map((index) => `${table.tableArn}/index/${index}`),
       }),
     );
+  }
+
+  /** Tokens that name the role, for Entra and for minutes only. A policy of its own, so that nothing else is acknowledged. */
+  #allowWebIdentity(role: Role): void {
+    const policy = new Policy(this, 'WebIdentity', {
+      roles: [role],
+      statements: [
+        new PolicyStatement({
+          actions: ['sts:GetWebIdentityToken'],
+          resources: ['*'],
+          conditions: {
+            'ForAllValues:StringEquals': { 'sts:IdentityTokenAudience': ['api://AzureADTokenExchange'] },
+            // ForAllValues alone also holds for a request without any audience.
+            Null: { 'sts:IdentityTokenAudience': 'false' },
+            NumericLessThanEquals: { 'sts:DurationSeconds': 300 },
+            StringEquals: { 'sts:SigningAlgorithm': 'RS256' },
+          },
+        }),
+      ],
+    });
+    const reason =
+      'The action has no resource: a token names its caller. Conditions hold it to one audience and five minutes.';
+    acknowledge(policy, 'IAM5[Resource::*]', reason);
   }
 
   #setVariable(name: VariableName, value: string): void {

@@ -44,7 +44,15 @@ export class ChatConnectStack extends Stack {
       ConnectionsTableName: tables.connections.tableName,
       FlowsTableName: tables.flows.tableName,
       VaultKeyArn: vaultKey.key.keyArn,
+      // Subjects of the federated credentials of an Entra app that is proven by AWS.
+      MsteamsCallbackRoleArn: roleArnOf(functions['msteams-callback']),
+      SweepRoleArn: roleArnOf(functions.sweep),
     };
     for (const [name, value] of Object.entries(outputs)) new CfnOutput(this, name, { value });
   }
+}
+
+function roleArnOf({ role }: LambdaFunction): string {
+  if (!role) throw new TypeError('a function has no role');
+  return role.roleArn;
 }

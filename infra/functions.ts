@@ -16,6 +16,8 @@ export interface FunctionSettings {
   readonly flows?: TableAccess;
   /** Whether it may unwrap the data keys of environments. Only the admin command makes them. @default false */
   readonly opensVault?: boolean;
+  /** Whether it may prove an Entra app by a token of its own role. @default false */
+  readonly provesAppsByRole?: boolean;
   readonly memoryMegabytes: number;
   readonly timeoutSeconds: number;
 }
@@ -52,6 +54,7 @@ export const functionSettings: Readonly<Record<FunctionName, FunctionSettings>> 
     },
     flows: { actions: ['GetItem', 'UpdateItem'] },
     opensVault: true,
+    provesAppsByRole: true,
   },
   sweep: {
     memoryMegabytes: 512,
@@ -63,6 +66,7 @@ export const functionSettings: Readonly<Record<FunctionName, FunctionSettings>> 
     },
     flows: { actions: ['GetItem', 'UpdateItem'], queriedIndexes: ['due'] },
     opensVault: true,
+    provesAppsByRole: true,
   },
   integrations: {
     ...apiCall,

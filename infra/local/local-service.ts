@@ -8,10 +8,12 @@ import * as meta from '../../functions/meta.ts';
 import * as msteamsCallback from '../../functions/msteams-callback.ts';
 import * as slackCallback from '../../functions/slack-callback.ts';
 import * as sweep from '../../functions/sweep.ts';
+import { FlowFailure } from '../../lib/flow/flow-failure.ts';
 import { composeSlackCallback } from '../../lib/flow/slack-callback-deps.ts';
 import { composeTeamsCallback } from '../../lib/flow/teams-callback-deps.ts';
 import { errorFields, type Log } from '../../lib/log.ts';
 import { teamsRedirectUri } from '../../lib/providers/msteams/authorization-url.ts';
+import type { AwsAssertion } from '../../lib/providers/msteams/aws-assertion.ts';
 import { slackRedirectUri } from '../../lib/providers/slack/authorization-url.ts';
 import { documentClient } from '../../lib/store/aws-database.ts';
 import type { Database } from '../../lib/store/database.ts';
@@ -99,7 +101,9 @@ export async function startLocalService(config: LocalConfig, log: Log): Promise<
     closers.push(() => server.close());
     closers.push(
       tickEachSecond(
-        sweep.createHandler(sweep.compose({ db, keyWrapper, slackBaseUrl, microsoftLoginBaseUrl, log })),
+        sweep.createHandler(
+          sweep.compose({ db, keyWrapper, slackBaseUrl, microsoftLoginBaseUrl, awsAssertion: withoutAws(log), log }),
+        ),
         log,
       ),
     );
@@ -135,6 +139,8 @@ interface HandlerParts {
   readonly microsoftLoginBaseUrl: string;
   readonly publicUrl: string;
   readonly flowTtlSeconds: number;
+  /** @default - none: integrations of `clientAuth: aws` fail */
+  readonly awsAssertion?: AwsAssertion;
   readonly log: Log;
   /** Epoch milliseconds; the machine's clock unless a test moves it. */
   readonly now?: () => number;
@@ -146,7 +152,8 @@ export function composeHandlers(
   parts: HandlerParts,
   databaseOf: (name: HttpFunctionName) => Database = () => parts.db,
 ): Handlers {
-  const of = (name: HttpFunctionName) => ({ ...parts, db: databaseOf(name) });
+  const { awsAssertion = withoutAws(parts.log) } = parts;
+  const of = (name: HttpFunctionName) => ({ ...parts, awsAssertion, db: databaseOf(name) });
   return {
     'generate-oauth-url': generateOauthUrl.createHandler(generateOauthUrl.compose(of('generate-oauth-url'))),
     'slack-callback': slackCallback.createHandler(composeSlackCallback(of('slack-callback'))),
@@ -155,6 +162,14 @@ export function composeHandlers(
     'channel-connections': channelConnections.createHandler(channelConnections.compose(of('channel-connections'))),
     'channel-endpoints': channelEndpoints.createHandler(channelEndpoints.compose(of('channel-endpoints'))),
     meta: meta.createHandler(parts),
+  };
+}
+
+/** On one machine there is no role that Entra could trust. */
+export function withoutAws(log: Log): AwsAssertion {
+  return async () => {
+    log.error('clientAuth "aws" works in a function on AWS only: here, give the integration a secret or a certificate');
+    throw new FlowFailure('provider_misconfigured');
   };
 }
 

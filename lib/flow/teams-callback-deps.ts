@@ -1,6 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { openSecret } from '../integration/secrets.ts';
 import type { Log } from '../log.ts';
+import type { AwsAssertion } from '../providers/msteams/aws-assertion.ts';
 import { exchangeSignInCode, requestAppOnlyToken } from '../providers/msteams/entra.ts';
 import { idTokenVerifier } from '../providers/msteams/id-token.ts';
 import { dynamoConnectionStore } from '../store/connection-store.ts';
@@ -19,6 +20,8 @@ export interface TeamsCallbackParts {
   readonly db: Database;
   readonly keyWrapper: KeyWrapper;
   readonly microsoftLoginBaseUrl: string;
+  /** Asked for integrations of `clientAuth: aws` only. */
+  readonly awsAssertion: AwsAssertion;
   readonly log: Log;
   readonly fetch?: typeof fetch;
   readonly now?: () => number;
@@ -46,7 +49,9 @@ export function composeTeamsCallback(parts: TeamsCallbackParts): TeamsCallbackDe
     keepExchange: seal.keep,
     openExchange: seal.open,
     async credentialOf(integration) {
-      const byCertificate = integration.configurations.clientAuth === 'certificate';
+      const { clientAuth } = integration.configurations;
+      if (clientAuth === 'aws') return { assertion: await parts.awsAssertion() };
+      const byCertificate = clientAuth === 'certificate';
       const opened = await openSecret(vault, integration, byCertificate ? 'certificate' : 'secretKey');
       if (opened === undefined) throw new FlowFailure('provider_misconfigured');
       return byCertificate ? { certificate: opened } : { secret: opened };

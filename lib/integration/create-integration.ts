@@ -1,6 +1,7 @@
 import { randomObjectId, randomToken } from '../crypto.ts';
 import { ChatConnectError, validationError } from '../errors.ts';
 import { requireSupportedBinding } from '../flow/issue-flow.ts';
+import { readCertificate } from '../providers/msteams/certificate.ts';
 import { isGuid } from '../providers/msteams/tenant.ts';
 import type { IntegrationStore } from '../store/integration-store.ts';
 import type { Vault } from '../vault/vault.ts';
@@ -28,11 +29,14 @@ export interface NewIntegration {
   readonly configurations?: Configurations | undefined;
 }
 
+/** What an app brings to prove itself with; on AWS its function's role is proof enough. */
+const proofs = { secret: ['secretKey'], certificate: ['certificate'], aws: [] } as const;
+
 const displayNames: Record<ProviderId, string> = { slack: 'Slack', msteams: 'MS Teams' };
 
 /**
  * Stores an app of the provider's with its secrets sealed.
- * @throws ChatConnectError `conflict` when the identifier is taken, `validation_failed` without a client id or secret
+ * @throws ChatConnectError `conflict` when the identifier is taken, `validation_failed` without a client id or proof
  */
 export async function createIntegration(
   deps: CreateIntegrationDeps,
@@ -40,11 +44,16 @@ export async function createIntegration(
   request: NewIntegration,
 ): Promise<Integration> {
   const { providerId, credentials, configurations = {} } = request;
-  const proof = configurations.clientAuth === 'certificate' ? 'certificate' : 'secretKey';
-  const missing = (['clientId', proof] as const).filter((name) => credentials[name] === undefined);
+  const proof = proofs[providerId === 'msteams' ? (configurations.clientAuth ?? 'secret') : 'secret'];
+  const missing = (['clientId', ...proof] as const).filter((name) => credentials[name] === undefined);
   if (missing.length > 0) throw validationError(missing.map((name) => `credentials.${name}: is required`));
   if (providerId === 'msteams' && !isGuid(credentials.clientId ?? '')) {
     throw validationError(['credentials.clientId: must be the application (client) id of the Entra app, a GUID']);
+  }
+  if (proof === proofs.certificate && !readCertificate(credentials.certificate ?? '')) {
+    throw validationError([
+      'credentials.certificate: must be PEM text of a certificate and its unencrypted RSA private key',
+    ]);
   }
   requireSupportedBinding(configurations.binding);
   const name = request.name ?? displayNames[providerId];

@@ -62,7 +62,7 @@ export const configurationsSchema = z.strictObject({
     z.array(z.string().check(z.regex(/^[A-Za-z0-9.]+$/, 'must be a permission name'))).check(z.maxLength(50)),
   ),
   /** Microsoft: how the app proves itself to Entra. */
-  clientAuth: z.optional(z.enum(['secret', 'certificate'])),
+  clientAuth: z.optional(z.enum(['secret', 'certificate', 'aws'])),
 });
 export type Configurations = z.infer<typeof configurationsSchema>;
 

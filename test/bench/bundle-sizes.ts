@@ -9,8 +9,8 @@ import type { FunctionName } from '../../infra/routes.ts';
 const budgets: Readonly<Record<FunctionName, number>> = {
   'generate-oauth-url': 290_000,
   'slack-callback': 477_000,
-  'msteams-callback': 692_000,
-  sweep: 770_000,
+  'msteams-callback': 745_000,
+  sweep: 823_000,
   integrations: 343_000,
   'channel-connections': 286_000,
   'channel-endpoints': 351_000,
@@ -19,7 +19,9 @@ const budgets: Readonly<Record<FunctionName, number>> = {
 
 /** What a function does not use, it does not load. */
 const unwanted: Partial<Record<FunctionName, readonly string[]>> = {
-  'generate-oauth-url': ['node_modules/@slack/', 'node_modules/@azure/msal'],
+  'generate-oauth-url': ['node_modules/@slack/', 'node_modules/@azure/msal', 'node_modules/@aws-sdk/client-sts'],
+  'slack-callback': ['node_modules/@azure/msal', 'node_modules/@aws-sdk/client-sts'],
+  integrations: ['node_modules/@azure/msal', 'node_modules/@aws-sdk/client-sts'],
 };
 
 const folder = mkdtempSync(join(tmpdir(), 'chat-connect-sizes-'));

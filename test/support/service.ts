@@ -1,7 +1,7 @@
 import * as sweep from '../../functions/sweep.ts';
 import { type ApiServer, startApiServer } from '../../infra/local/api-server.ts';
 import { createFileKeyWrapper, generateWrappingKey } from '../../infra/local/file-key-wrapper.ts';
-import { composeHandlers } from '../../infra/local/local-service.ts';
+import { composeHandlers, withoutAws } from '../../infra/local/local-service.ts';
 import { startPretendMicrosoft } from '../../infra/local/pretend-microsoft/server.ts';
 import type { PretendSlackApp } from '../../infra/local/pretend-slack/apps.ts';
 import { startPretendSlack } from '../../infra/local/pretend-slack/server.ts';
@@ -10,6 +10,7 @@ import { generateApiKey, hashApiKey, type Permission, permissions } from '../../
 import { createEnvironment } from '../../lib/environment/create-environment.ts';
 import type { Configurations, Credentials } from '../../lib/integration/integration.ts';
 import type { Log } from '../../lib/log.ts';
+import type { AwsAssertion } from '../../lib/providers/msteams/aws-assertion.ts';
 import { slackRedirectUri } from '../../lib/providers/slack/authorization-url.ts';
 import { dynamoApiKeyStore, dynamoEnvironmentStore } from '../../lib/store/environment-store.ts';
 import type { KeyWrapper } from '../../lib/vault/key-wrapper.ts';
@@ -44,7 +45,13 @@ let apps = 0;
 
 /** The real handlers behind a real HTTP server, over an embedded DynamoDB and a pretend Slack; one clock for all. */
 export async function startTestService(
-  options: { flowTtlSeconds?: number; keyWrapper?: KeyWrapper; slackBaseUrl?: string } = {},
+  options: {
+    flowTtlSeconds?: number;
+    keyWrapper?: KeyWrapper;
+    slackBaseUrl?: string;
+    /** Where the functions get tokens of their role; by default from nowhere, as on one machine. */
+    awsAssertion?: (parts: { log: Log; now: () => number }) => AwsAssertion;
+  } = {},
 ) {
   const db = await testDatabase();
   let skew = 0;
@@ -54,6 +61,7 @@ export async function startTestService(
   const keyWrapper = options.keyWrapper ?? createFileKeyWrapper(generateWrappingKey());
   const lines: LogLine[] = [];
   const log = recordingLog(lines);
+  const awsAssertion = options.awsAssertion?.({ log, now }) ?? withoutAws(log);
   const server: ApiServer = await startApiServer({
     port: 0,
     routes,
@@ -67,6 +75,7 @@ export async function startTestService(
           microsoftLoginBaseUrl: microsoft.url,
           publicUrl: url,
           flowTtlSeconds: options.flowTtlSeconds ?? 300,
+          awsAssertion,
           log,
           now,
         },
@@ -174,6 +183,7 @@ export async function startTestService(
         keyWrapper,
         slackBaseUrl: options.slackBaseUrl ?? slack.url,
         microsoftLoginBaseUrl: microsoft.url,
+        awsAssertion,
         log,
         now,
       }),

@@ -1,8 +1,8 @@
-import { createHash, X509Certificate } from 'node:crypto';
-import type { ConfidentialClientApplication, INetworkModule, NetworkResponse } from '@azure/msal-node';
+import type { ConfidentialClientApplication, INetworkModule, NetworkResponse, NodeAuthOptions } from '@azure/msal-node';
 import { FlowFailure } from '../../flow/flow-failure.ts';
 import type { Integration } from '../../integration/integration.ts';
 import { signInScopes } from './authorization-url.ts';
+import { readCertificate } from './certificate.ts';
 import { failureOfTokenError, readEntraError } from './entra-error.ts';
 
 /** What authorities, and so cache keys and assertions, are made from; calls go to the base URL that is configured. */
@@ -17,7 +17,11 @@ export interface EntraDeps {
 }
 
 /** How the app proves itself; opened for one use. */
-export type ClientCredential = { readonly secret: string } | { readonly certificate: string };
+export type ClientCredential =
+  | { readonly secret: string }
+  | { readonly certificate: string }
+  /** A token of an issuer that the app registration trusts. */
+  | { readonly assertion: string };
 
 export interface SignInExchange {
   readonly integration: Integration;
@@ -138,21 +142,18 @@ async function applicationOf(
     auth: {
       clientId: integration.credentials.clientId ?? '',
       authority: `${microsoftLogin}/${tenant}`,
-      ...('secret' in credential
-        ? { clientSecret: credential.secret }
-        : { clientCertificate: certificateOf(credential.certificate) }),
+      ...proofOf(credential),
     },
     system: { networkClient, loggerOptions: { piiLoggingEnabled: false, loggerCallback: () => {} } },
   });
 }
 
-/** PEM text with a certificate and its private key, as Entra's app registration knows the certificate. */
-function certificateOf(pem: string): { thumbprintSha256: string; privateKey: string } {
-  const certificate = /-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/.exec(pem)?.[0];
-  const privateKey = /-----BEGIN (?:RSA )?PRIVATE KEY-----[\s\S]+?-----END (?:RSA )?PRIVATE KEY-----/.exec(pem)?.[0];
-  if (!certificate || !privateKey) throw new FlowFailure('provider_misconfigured');
-  const thumbprintSha256 = createHash('sha256').update(new X509Certificate(certificate).raw).digest('hex');
-  return { thumbprintSha256, privateKey };
+function proofOf(credential: ClientCredential): Partial<NodeAuthOptions> {
+  if ('secret' in credential) return { clientSecret: credential.secret };
+  if ('assertion' in credential) return { clientAssertion: async () => credential.assertion };
+  const clientCertificate = readCertificate(credential.certificate);
+  if (!clientCertificate) throw new FlowFailure('provider_misconfigured');
+  return { clientCertificate };
 }
 
 interface RawAnswer {

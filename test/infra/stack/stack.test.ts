@@ -129,6 +129,29 @@ describe('the vault key', () => {
   });
 });
 
+describe('tokens of AWS for Entra', () => {
+  it('are for one audience, five minutes and one algorithm, and for the functions that call Entra', () => {
+    const statements = ofType('AWS::IAM::Policy')
+      .flatMap(([, policy]) => (policy.Properties['PolicyDocument'] as { Statement: Statement[] }).Statement)
+      .filter((statement) => JSON.stringify(statement.Action).includes('sts:'));
+
+    expect(statements).toHaveLength(2);
+    for (const statement of statements) {
+      expect(statement).toEqual({
+        Effect: 'Allow',
+        Action: 'sts:GetWebIdentityToken',
+        Resource: '*',
+        Condition: {
+          'ForAllValues:StringEquals': { 'sts:IdentityTokenAudience': ['api://AzureADTokenExchange'] },
+          Null: { 'sts:IdentityTokenAudience': 'false' },
+          NumericLessThanEquals: { 'sts:DurationSeconds': 300 },
+          StringEquals: { 'sts:SigningAlgorithm': 'RS256' },
+        },
+      });
+    }
+  });
+});
+
 describe('the functions', () => {
   const on = (actions: readonly string[], resource: string) => actions.map((action) => `Allow ${action} ${resource}`);
   const connections = (...actions: string[]) =>
@@ -144,6 +167,7 @@ describe('the functions', () => {
   const queries = (...indexes: string[]) =>
     indexes.map((index) => `Allow dynamodb:Query ${connectionsId}.Arn/index/${index}`);
   const unwraps = [`Allow kms:Decrypt ${vaultKeyId}.Arn`];
+  const provesApps = ['Allow sts:GetWebIdentityToken *'];
   const allIndexes = ['byEnvironment', 'bySubscriber', 'byIntegration', 'byContexts', 'byConnection'];
 
   const expectedPermissions: Record<FunctionName, string[]> = {
@@ -159,6 +183,7 @@ describe('the functions', () => {
       ...queries('byConnection'),
       ...flows('GetItem', 'UpdateItem'),
       ...unwraps,
+      ...provesApps,
     ],
     sweep: [
       ...connections('GetItem', 'BatchGetItem', 'PutItem', 'UpdateItem', 'DeleteItem', 'Query'),
@@ -166,6 +191,7 @@ describe('the functions', () => {
       ...flows('GetItem', 'UpdateItem'),
       `Allow dynamodb:Query ${flowsId}.Arn/index/due`,
       ...unwraps,
+      ...provesApps,
     ],
     integrations: [...connections('GetItem', 'BatchGetItem', 'PutItem'), ...queries('byEnvironment'), ...unwraps],
     'channel-connections': [...connections('GetItem', 'BatchGetItem'), ...queries(...allIndexes)],
@@ -330,7 +356,7 @@ describe('the HTTP API', () => {
 });
 
 describe('the outputs', () => {
-  it('name what the admin command needs', () => {
+  it('name what the admin command and the set-up of an app need', () => {
     expect(outputsOf(synthesized)).toEqual({
       ApiUrl: `${apiId}.ApiEndpoint`,
       ApiEndpoint: `${apiId}.ApiEndpoint`,
@@ -339,6 +365,8 @@ describe('the outputs', () => {
       ConnectionsTableName: connectionsId,
       FlowsTableName: flowsId,
       VaultKeyArn: `${vaultKeyId}.Arn`,
+      MsteamsCallbackRoleArn: render(functionResource('msteams-callback').properties['Role']),
+      SweepRoleArn: render(functionResource('sweep').properties['Role']),
     });
   });
 
