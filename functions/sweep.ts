@@ -15,6 +15,7 @@ export interface SweepParts {
   readonly keyWrapper: KeyWrapper;
   readonly slackBaseUrl: string;
   readonly microsoftLoginBaseUrl: string;
+  readonly microsoftGraphBaseUrl: string;
   readonly log: Log;
   readonly fetch?: typeof fetch;
   readonly now?: () => number;
@@ -43,6 +44,7 @@ export const handler = onLambda(() => {
     'VAULT_KEY_ARN',
     'SLACK_BASE_URL',
     'MICROSOFT_LOGIN_BASE_URL',
+    'MICROSOFT_GRAPH_BASE_URL',
   ]);
   return createHandler(
     compose({
@@ -50,6 +52,7 @@ export const handler = onLambda(() => {
       keyWrapper: awsKeyWrapper(config),
       slackBaseUrl: config.SLACK_BASE_URL,
       microsoftLoginBaseUrl: config.MICROSOFT_LOGIN_BASE_URL,
+      microsoftGraphBaseUrl: config.MICROSOFT_GRAPH_BASE_URL,
       log: lambdaLog(),
     }),
   );

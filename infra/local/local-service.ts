@@ -60,6 +60,8 @@ export async function startLocalService(config: LocalConfig, log: Log): Promise<
     const pretendMicrosoft = await pretendedMicrosoft(config, closers);
     const microsoftLoginBaseUrl =
       pretendMicrosoft?.url ?? config.MICROSOFT_LOGIN_BASE_URL ?? 'https://login.microsoftonline.com';
+    const microsoftGraphBaseUrl =
+      pretendMicrosoft?.graphUrl ?? config.MICROSOFT_GRAPH_BASE_URL ?? 'https://graph.microsoft.com';
     const slackBaseUrl = pretendSlack?.url ?? config.SLACK_BASE_URL ?? 'https://slack.com';
     const { environmentId, apiKey } = await ensureLocalEnvironment({
       db,
@@ -84,6 +86,7 @@ export async function startLocalService(config: LocalConfig, log: Log): Promise<
           keyWrapper,
           slackBaseUrl,
           microsoftLoginBaseUrl,
+          microsoftGraphBaseUrl,
           publicUrl,
           flowTtlSeconds: config.FLOW_TTL_SECONDS,
           log,
@@ -99,7 +102,9 @@ export async function startLocalService(config: LocalConfig, log: Log): Promise<
     closers.push(() => server.close());
     closers.push(
       tickEachSecond(
-        sweep.createHandler(sweep.compose({ db, keyWrapper, slackBaseUrl, microsoftLoginBaseUrl, log })),
+        sweep.createHandler(
+          sweep.compose({ db, keyWrapper, slackBaseUrl, microsoftLoginBaseUrl, microsoftGraphBaseUrl, log }),
+        ),
         log,
       ),
     );
@@ -133,6 +138,7 @@ interface HandlerParts {
   readonly keyWrapper: KeyWrapper;
   readonly slackBaseUrl: string;
   readonly microsoftLoginBaseUrl: string;
+  readonly microsoftGraphBaseUrl: string;
   readonly publicUrl: string;
   readonly flowTtlSeconds: number;
   readonly log: Log;

@@ -2,7 +2,7 @@ import { bindingOf, type Integration, isAtLeastAsStrict } from '../integration/i
 import { errorFields } from '../log.ts';
 import { type FinishDeps, finishConnect } from './finish-connect.ts';
 import { finishLinkUser } from './finish-link-user.ts';
-import { type ExchangedFlow, type FinishableFlow, type Flow, resumeMilliseconds } from './flow.ts';
+import { type ExchangedFlow, type FinishableFlow, type Flow, type FlowOutcome, resumeMilliseconds } from './flow.ts';
 import { FlowFailure } from './flow-failure.ts';
 import type { Granted } from './granted.ts';
 import { endAt, type ReceiveDeps, type Received } from './receive-callback.ts';
@@ -30,6 +30,8 @@ export interface FinishSteps {
   obtain(): Promise<Obtained>;
   /** Gives the flow back, held, while the provider does not yet give what was approved. */
   hold?(obtained: Obtained, integration: Integration): Promise<Flow | undefined>;
+  /** Gives the flow back, held or completed, when its outcome is written and something is due after it. */
+  followUp?(obtained: Obtained, integration: Integration, outcome: FlowOutcome): Promise<Flow | undefined>;
 }
 
 /** Takes a flow to its outcome from its exchange; may run any number of times, at once or one after the other. */
@@ -47,6 +49,8 @@ export async function finishFlow(deps: FinishFlowDeps, flow: Flow, steps: Finish
     if (held) return ended(deps, held, integration);
     const write = flow.mode === 'link_user' ? finishLinkUser : finishConnect;
     const outcome = await write(deps, integration, obtained.flow, obtained.granted);
+    const followed = await steps.followUp?.(obtained, integration, outcome);
+    if (followed) return ended(deps, followed, integration);
     const completed = await deps.flows.complete(obtained.flow, { outcome, ...endAt(deps.now()) });
     if (completed) deps.log.info('flow completed', logFields(completed));
     return ended(deps, completed ?? (await deps.flows.get(flow.flowId)) ?? flow, integration);
@@ -70,7 +74,7 @@ export async function failFlow(
 ): Promise<CallbackOutcome> {
   const current = (await deps.flows.get(flow.flowId)) ?? flow;
   // Another hit had its outcome first.
-  if (isOver(current)) return ended(deps, current, integration);
+  if (isOver(current) || current.pending?.step === 'installation') return ended(deps, current, integration);
   // A dead token needs no end, and a link keeps none.
   const holdsToken = current.status === 'EXCHANGED' && flow.mode === 'connect' && failure.code !== 'token_revoked';
   if (holdsToken) await deps.discardSealed(current as ExchangedFlow);

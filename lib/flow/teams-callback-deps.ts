@@ -3,6 +3,7 @@ import { openSecret } from '../integration/secrets.ts';
 import type { Log } from '../log.ts';
 import { exchangeSignInCode, requestAppOnlyToken } from '../providers/msteams/entra.ts';
 import { idTokenVerifier } from '../providers/msteams/id-token.ts';
+import { installBot } from '../providers/msteams/install-bot.ts';
 import { dynamoConnectionStore } from '../store/connection-store.ts';
 import type { Database } from '../store/database.ts';
 import { dynamoEndpointStore } from '../store/endpoint-store.ts';
@@ -19,6 +20,7 @@ export interface TeamsCallbackParts {
   readonly db: Database;
   readonly keyWrapper: KeyWrapper;
   readonly microsoftLoginBaseUrl: string;
+  readonly microsoftGraphBaseUrl: string;
   readonly log: Log;
   readonly fetch?: typeof fetch;
   readonly now?: () => number;
@@ -54,6 +56,7 @@ export function composeTeamsCallback(parts: TeamsCallbackParts): TeamsCallbackDe
     exchangeCode: (exchange) => exchangeSignInCode(entra, exchange),
     requestAppOnlyToken: async (integration, tenantId) =>
       requestAppOnlyToken(entra, integration, await deps.credentialOf(integration), tenantId),
+    installBot: (installation) => installBot({ graphBaseUrl: parts.microsoftGraphBaseUrl, fetch }, installation),
     // The person's own tokens are kept nowhere, and end by themselves within the hour.
     discardSealed: async () => {},
     revokeToken: async () => true,

@@ -4,16 +4,18 @@ import { constantTimeEqual, randomToken } from '../crypto.ts';
 import type { ProviderRedirect } from '../http/provider-redirect.ts';
 import type { Integration } from '../integration/integration.ts';
 import { codeVerifierOf, nonceOf, signInUrl } from '../providers/msteams/authorization-url.ts';
-import type { AppOnlyToken, ClientCredential, SignInExchange } from '../providers/msteams/entra.ts';
+import type { ClientCredential, SignInExchange } from '../providers/msteams/entra.ts';
 import { entraErrorOf } from '../providers/msteams/entra-error.ts';
 import { type IdTokenVerifier, requireTenantProof, type VerifiedPerson } from '../providers/msteams/id-token.ts';
+import { requiredRolesOf } from '../providers/msteams/install-bot.ts';
 import { companyTenantId } from '../providers/msteams/tenant.ts';
 import { nextTryAt } from './activation.ts';
+import { beginInstallation, type InstallationDeps, retryInstallation } from './bot-installation.ts';
 import { finishConnect, removePendingConnection, writePendingConnection } from './finish-connect.ts';
 import {
   type CallbackOutcome,
   ended,
-  type FinishFlowDeps,
+  type FinishSteps,
   failFlow,
   finishFlow,
   logFields,
@@ -21,12 +23,13 @@ import {
   usableIntegration,
 } from './finish-flow.ts';
 import {
+  type ActivationPending,
   type ExchangedFlow,
   exchangeTimeoutMilliseconds,
   type Flow,
   furtherStepMilliseconds,
-  type Pending,
   type PendingFlow,
+  pendingRowEnd,
   type RedeemedFlow,
 } from './flow.ts';
 import { FlowFailure, type FlowFailureCode } from './flow-failure.ts';
@@ -35,13 +38,11 @@ import { formatHandle, type Handle, hashSecret } from './handle.ts';
 import { endAt, type ProviderAnswer, receiveCallback } from './receive-callback.ts';
 import { subjectOf } from './subject.ts';
 
-export interface TeamsCallbackDeps extends FinishFlowDeps {
+export interface TeamsCallbackDeps extends InstallationDeps {
   readonly loginBaseUrl: string;
   readonly idTokens: IdTokenVerifier;
   credentialOf(integration: Integration): Promise<ClientCredential>;
   exchangeCode(exchange: SignInExchange): Promise<void>;
-  /** Asks Entra each time: a token of before a consent would lack what the consent gave. */
-  requestAppOnlyToken(integration: Integration, tenantId: string): Promise<AppOnlyToken>;
   /** Seals the raw answer and the nonce that its id_token must have. @returns undefined when the flow is somebody else's */
   keepExchange(flow: RedeemedFlow, sealed: string, asOf: number): Promise<ExchangedFlow | undefined>;
   openExchange(flow: ExchangedFlow): Promise<string>;
@@ -227,10 +228,17 @@ function domainOf({ username }: VerifiedPerson): string | undefined {
   return /@([A-Za-z0-9.-]{1,253})$/.exec(username ?? '')?.[1];
 }
 
-function stepsOf(deps: TeamsCallbackDeps, flow: Flow) {
-  return flow.mode === 'link_user'
-    ? {}
-    : { hold: (obtained: Obtained, integration: Integration) => holdUntilReady(deps, obtained, integration) };
+/** Once a hit has taken this long, an installation is left to the page and to the sweep: a browser is waiting. */
+const installAtOnceMilliseconds = 10_000;
+
+function stepsOf(deps: TeamsCallbackDeps, flow: Flow): Pick<FinishSteps, 'hold' | 'followUp'> {
+  const tryUntil = deps.now() + installAtOnceMilliseconds;
+  return {
+    ...(flow.mode === 'connect' && {
+      hold: (obtained: Obtained, integration: Integration) => holdUntilReady(deps, obtained, integration),
+    }),
+    followUp: (obtained, integration, outcome) => beginInstallation(deps, obtained, integration, outcome, tryUntil),
+  };
 }
 
 async function holdUntilReady(
@@ -244,7 +252,8 @@ async function holdUntilReady(
   const next = nextTryAt({ since, reason }, deps.now());
   if (next === undefined) throw new FlowFailure(reason);
   const connection = await writePendingConnection(deps, integration, flow, granted, reason);
-  const pending: Pending = {
+  const pending: ActivationPending = {
+    step: 'activation',
     personId: granted.user?.userId ?? '',
     reason,
     since,
@@ -255,24 +264,21 @@ async function holdUntilReady(
   const held = await deps.flows.hold(flow, {
     pending,
     dueAt: new Date(next).toISOString(),
-    expiresAt: Math.ceil(since / 1000) + pendingRowSeconds,
+    expiresAt: pendingRowEnd(since),
   });
   if (held) deps.log.info('flow pending', { ...logFields(held), reason });
   return held ?? deps.flows.get(flow.flowId);
 }
-
-/** Longer than the last try, a day after the sign-in. */
-const pendingRowSeconds = 26 * 60 * 60;
 
 /** What a tenant does not (yet) give; undefined when the app can act in it with every role that it needs. */
 async function missingFor(
   deps: TeamsCallbackDeps,
   integration: Integration,
   tenantId: string,
-): Promise<Pending['reason'] | undefined> {
+): Promise<ActivationPending['reason'] | undefined> {
   try {
     const { roles } = await deps.requestAppOnlyToken(integration, tenantId);
-    const missing = (integration.configurations.requiredRoles ?? []).some((role) => !roles.includes(role));
+    const missing = requiredRolesOf(integration).some((role) => !roles.includes(role));
     return missing ? 'roles_missing' : undefined;
   } catch (error) {
     if (!(error instanceof FlowFailure)) throw error;
@@ -283,6 +289,18 @@ async function missingFor(
 
 /** Tries a pending flow again: by the open page, or by the sweep. */
 export async function retryPending(deps: TeamsCallbackDeps, flow: PendingFlow): Promise<CallbackOutcome> {
+  const { pending } = flow;
+  return pending.step === 'installation'
+    ? retryInstallation(deps, flow, pending)
+    : retryActivation(deps, flow, pending);
+}
+
+async function retryActivation(
+  deps: TeamsCallbackDeps,
+  flow: PendingFlow,
+  pending: ActivationPending,
+): Promise<CallbackOutcome> {
+  const tryUntil = deps.now() + installAtOnceMilliseconds;
   try {
     const integration = await usableIntegration(deps, flow);
     const connection = await deps.connections.get(flow.environmentId, subjectKeyOf(subjectOf(flow)));
@@ -291,9 +309,11 @@ export async function retryPending(deps: TeamsCallbackDeps, flow: PendingFlow): 
     if (connection.flowId !== flow.flowId) throw new FlowFailure('superseded');
     const tenantId = connection.account.id;
     const reason = await missingFor(deps, integration, tenantId);
-    if (reason) return await postpone(deps, flow, integration, reason);
-    const granted = grantedOf(tenantId, flow.pending.personId, connection.account.name);
+    if (reason) return await postpone(deps, flow, pending, integration, reason);
+    const granted = grantedOf(tenantId, pending.personId, connection.account.name);
     const outcome = await finishConnect(deps, integration, flow, granted);
+    const installing = await beginInstallation(deps, { flow, granted }, integration, outcome, tryUntil);
+    if (installing) return ended(deps, installing, integration);
     const completed = await deps.flows.complete(flow, { outcome, ...endAt(deps.now()) });
     if (completed) deps.log.info('flow completed', logFields(completed));
     return ended(deps, completed ?? (await deps.flows.get(flow.flowId)) ?? flow, integration);
@@ -307,12 +327,15 @@ export async function retryPending(deps: TeamsCallbackDeps, flow: PendingFlow): 
 async function postpone(
   deps: TeamsCallbackDeps,
   flow: PendingFlow,
+  { tries, ...pending }: ActivationPending,
   integration: Integration,
-  reason: Pending['reason'],
+  reason: ActivationPending['reason'],
 ): Promise<CallbackOutcome> {
-  const next = nextTryAt({ since: flow.pending.since, reason }, deps.now());
+  const next = nextTryAt({ since: pending.since, reason }, deps.now());
   if (next === undefined) throw new FlowFailure(reason);
-  const pending = { ...flow.pending, reason, nextTryAt: next, tries: flow.pending.tries + 1 };
-  const postponed = await deps.flows.postpone(flow, { pending, dueAt: new Date(next).toISOString() });
+  const postponed = await deps.flows.postpone(flow, {
+    pending: { ...pending, reason, nextTryAt: next, tries: tries + 1 },
+    dueAt: new Date(next).toISOString(),
+  });
   return ended(deps, postponed ?? (await deps.flows.get(flow.flowId)) ?? flow, integration);
 }

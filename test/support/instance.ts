@@ -26,6 +26,7 @@ export function startInstance(service: TestService, options: { fetch?: typeof fe
     keyWrapper: service.keyWrapper,
     slackBaseUrl: service.slack.url,
     microsoftLoginBaseUrl: service.microsoft.url,
+    microsoftGraphBaseUrl: service.microsoft.graphUrl,
     publicUrl: service.url,
     flowTtlSeconds: 300,
     log: service.log,
@@ -34,8 +35,11 @@ export function startInstance(service: TestService, options: { fetch?: typeof fe
   });
   return {
     faults,
-    hit: (callback: string): Promise<HttpResult> =>
-      handlers['slack-callback'](callbackEvent(callback), createContext('slack-callback')),
+    hit(callback: string): Promise<HttpResult> {
+      const event = callbackEvent(callback);
+      const name = event.rawPath.endsWith('/msteams') ? 'msteams-callback' : 'slack-callback';
+      return handlers[name](event, createContext(name));
+    },
     /** Does something just before the first command that is looked for is sent. */
     before(matches: (command: Command) => boolean, act: () => Promise<unknown>) {
       let acted = false;
@@ -70,7 +74,7 @@ function callbackEvent(callback: string): HttpEvent {
   const url = new URL(callback);
   return {
     version: '2.0',
-    routeKey: 'GET /v1/integrations/chat/oauth/callback/slack',
+    routeKey: `GET ${url.pathname}`,
     rawPath: url.pathname,
     rawQueryString: url.search.slice(1),
     headers: {},

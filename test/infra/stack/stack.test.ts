@@ -255,6 +255,7 @@ describe('the functions', () => {
     const configured = synthesize({
       publicUrl: 'https://connect.example.com/',
       slackBaseUrl: 'https://slack-gov.com',
+      microsoftGraphBaseUrl: 'https://graph.microsoft.us',
       flowTtlSeconds: '120',
     });
 
@@ -262,6 +263,7 @@ describe('the functions', () => {
       expect(configured.environmentOf(name)).toMatchObject({
         PUBLIC_URL: 'https://connect.example.com',
         SLACK_BASE_URL: 'https://slack-gov.com',
+        MICROSOFT_GRAPH_BASE_URL: 'https://graph.microsoft.us',
         FLOW_TTL_SECONDS: '120',
       });
     }
