@@ -33,13 +33,20 @@ export function createHandler(deps: TeamsCallbackDeps): HttpHandler {
 }
 
 export const handler = onLambda(() => {
-  const config = loadConfig(['CONNECTIONS_TABLE', 'FLOWS_TABLE', 'VAULT_KEY_ARN', 'MICROSOFT_LOGIN_BASE_URL']);
+  const config = loadConfig([
+    'CONNECTIONS_TABLE',
+    'FLOWS_TABLE',
+    'VAULT_KEY_ARN',
+    'MICROSOFT_LOGIN_BASE_URL',
+    'MICROSOFT_GRAPH_BASE_URL',
+  ]);
   const log = lambdaLog();
   return createHandler(
     composeTeamsCallback({
       db: awsDatabase(config),
       keyWrapper: awsKeyWrapper(config),
       microsoftLoginBaseUrl: config.MICROSOFT_LOGIN_BASE_URL,
+      microsoftGraphBaseUrl: config.MICROSOFT_GRAPH_BASE_URL,
       awsAssertion: awsAssertion({ log }),
       log,
     }),

@@ -17,6 +17,7 @@ export interface SweepParts {
   readonly slackBaseUrl: string;
   readonly microsoftLoginBaseUrl: string;
   readonly awsAssertion: AwsAssertion;
+  readonly microsoftGraphBaseUrl: string;
   readonly log: Log;
   readonly fetch?: typeof fetch;
   readonly now?: () => number;
@@ -45,6 +46,7 @@ export const handler = onLambda(() => {
     'VAULT_KEY_ARN',
     'SLACK_BASE_URL',
     'MICROSOFT_LOGIN_BASE_URL',
+    'MICROSOFT_GRAPH_BASE_URL',
   ]);
   const log = lambdaLog();
   return createHandler(
@@ -53,6 +55,7 @@ export const handler = onLambda(() => {
       keyWrapper: awsKeyWrapper(config),
       slackBaseUrl: config.SLACK_BASE_URL,
       microsoftLoginBaseUrl: config.MICROSOFT_LOGIN_BASE_URL,
+      microsoftGraphBaseUrl: config.MICROSOFT_GRAPH_BASE_URL,
       awsAssertion: awsAssertion({ log }),
       log,
     }),

@@ -22,6 +22,7 @@ const settingsSchema = z.object({
   publicUrl: z.optional(httpsOrigin),
   slackBaseUrl: z.optional(httpsOrigin),
   microsoftLoginBaseUrl: z.optional(httpsOrigin),
+  microsoftGraphBaseUrl: z.optional(httpsOrigin),
   flowTtlSeconds: z.optional(
     z.coerce
       .number(notATime)
@@ -42,6 +43,8 @@ export interface Settings {
   readonly slackBaseUrl?: string | undefined;
   /** For a national cloud of Microsoft's. @default - https://login.microsoftonline.com */
   readonly microsoftLoginBaseUrl?: string | undefined;
+  /** @default - https://graph.microsoft.com */
+  readonly microsoftGraphBaseUrl?: string | undefined;
   /** How long an OAuth URL can be used. @default 300 */
   readonly flowTtlSeconds?: number | undefined;
 }

@@ -14,6 +14,7 @@ const variables = {
   PUBLIC_URL: baseUrl,
   SLACK_BASE_URL: z._default(baseUrl, 'https://slack.com'),
   MICROSOFT_LOGIN_BASE_URL: z._default(baseUrl, 'https://login.microsoftonline.com'),
+  MICROSOFT_GRAPH_BASE_URL: z._default(baseUrl, 'https://graph.microsoft.com'),
   FLOW_TTL_SECONDS: z._default(z.coerce.number().check(z.int(), z.minimum(1), z.maximum(300)), 300),
 } as const;
 

@@ -17,6 +17,7 @@ const variablesSchema = z.object({
   DYNAMODB_ENDPOINT: z.optional(url),
   SLACK_BASE_URL: z.optional(url),
   MICROSOFT_LOGIN_BASE_URL: z.optional(url),
+  MICROSOFT_GRAPH_BASE_URL: z.optional(url),
   FLOW_TTL_SECONDS: z._default(z.coerce.number().check(z.int(), z.minimum(1), z.maximum(300)), 300),
 });
 
@@ -42,6 +43,11 @@ export function loadLocalConfig(
     throw new ConfigError(parsed.error.issues.map((issue) => `${issue.path.join('.')} ${issue.message}`).join('; '));
   }
   const real = args.includes('--real');
+  const { MICROSOFT_LOGIN_BASE_URL: login, MICROSOFT_GRAPH_BASE_URL: graph } = parsed.data;
+  // The tokens of one stand-in are for it alone.
+  if ((login === undefined) !== (graph === undefined)) {
+    throw new ConfigError('MICROSOFT_LOGIN_BASE_URL and MICROSOFT_GRAPH_BASE_URL must be set together');
+  }
   const standIns = (['SLACK_BASE_URL', 'MICROSOFT_LOGIN_BASE_URL'] as const).filter((name) => parsed.data[name]);
   if (real && standIns.length > 0) {
     throw new ConfigError(

@@ -62,6 +62,8 @@ export async function startLocalService(config: LocalConfig, log: Log): Promise<
     const pretendMicrosoft = await pretendedMicrosoft(config, closers);
     const microsoftLoginBaseUrl =
       pretendMicrosoft?.url ?? config.MICROSOFT_LOGIN_BASE_URL ?? 'https://login.microsoftonline.com';
+    const microsoftGraphBaseUrl =
+      pretendMicrosoft?.graphUrl ?? config.MICROSOFT_GRAPH_BASE_URL ?? 'https://graph.microsoft.com';
     const slackBaseUrl = pretendSlack?.url ?? config.SLACK_BASE_URL ?? 'https://slack.com';
     const { environmentId, apiKey } = await ensureLocalEnvironment({
       db,
@@ -86,6 +88,7 @@ export async function startLocalService(config: LocalConfig, log: Log): Promise<
           keyWrapper,
           slackBaseUrl,
           microsoftLoginBaseUrl,
+          microsoftGraphBaseUrl,
           publicUrl,
           flowTtlSeconds: config.FLOW_TTL_SECONDS,
           log,
@@ -102,7 +105,15 @@ export async function startLocalService(config: LocalConfig, log: Log): Promise<
     closers.push(
       tickEachSecond(
         sweep.createHandler(
-          sweep.compose({ db, keyWrapper, slackBaseUrl, microsoftLoginBaseUrl, awsAssertion: withoutAws(log), log }),
+          sweep.compose({
+            db,
+            keyWrapper,
+            slackBaseUrl,
+            microsoftLoginBaseUrl,
+            microsoftGraphBaseUrl,
+            awsAssertion: withoutAws(log),
+            log,
+          }),
         ),
         log,
       ),
@@ -137,6 +148,7 @@ interface HandlerParts {
   readonly keyWrapper: KeyWrapper;
   readonly slackBaseUrl: string;
   readonly microsoftLoginBaseUrl: string;
+  readonly microsoftGraphBaseUrl: string;
   readonly publicUrl: string;
   readonly flowTtlSeconds: number;
   /** @default - none: integrations of `clientAuth: aws` fail */

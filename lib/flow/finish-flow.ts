@@ -2,7 +2,7 @@ import { bindingOf, type Integration, isAtLeastAsStrict } from '../integration/i
 import { errorFields } from '../log.ts';
 import { type FinishDeps, finishConnect } from './finish-connect.ts';
 import { finishLinkUser } from './finish-link-user.ts';
-import { type ExchangedFlow, type FinishableFlow, type Flow, resumeMilliseconds } from './flow.ts';
+import { type ExchangedFlow, type FinishableFlow, type Flow, type FlowOutcome, resumeMilliseconds } from './flow.ts';
 import { FlowFailure } from './flow-failure.ts';
 import type { Granted } from './granted.ts';
 import { endAt, type ReceiveDeps, type Received } from './receive-callback.ts';
@@ -32,6 +32,8 @@ export interface FinishSteps {
   hold?(obtained: Obtained, integration: Integration): Promise<Flow | undefined>;
   /** Before the flow fails. @returns true when another hit has given it its outcome, so that it is finished instead */
   abandon?(failure: FlowFailure): Promise<boolean>;
+  /** Gives the flow back, held or completed, when its outcome is written and something is due after it. */
+  followUp?(obtained: Obtained, integration: Integration, outcome: FlowOutcome): Promise<Flow | undefined>;
 }
 
 /** Takes a flow to its outcome from its exchange; may run any number of times, at once or one after the other. */
@@ -48,12 +50,14 @@ export async function finishFlow(deps: FinishFlowDeps, flow: Flow, steps: Finish
     integration = await usableIntegration(deps, obtained.flow);
     const held = await steps.hold?.(obtained, integration);
     if (held) return ended(deps, held, integration);
-    return await complete(deps, integration, obtained);
+    return await complete(deps, integration, obtained, steps.followUp);
   } catch (error) {
     try {
       if (!(error instanceof FlowFailure)) throw error;
       const hasItsOutcome = await steps.abandon?.(error);
-      if (hasItsOutcome && obtained && integration) return await complete(deps, integration, obtained);
+      if (hasItsOutcome && obtained && integration) {
+        return await complete(deps, integration, obtained, steps.followUp);
+      }
       return await failFlow(deps, flow, error, integration);
     } catch (interruption) {
       // Nothing is lost: a sealed exchange is finished by the next hit, an unsealed one ends with its lease.
@@ -67,10 +71,14 @@ export async function finishFlow(deps: FinishFlowDeps, flow: Flow, steps: Finish
 export async function complete(
   deps: FinishFlowDeps,
   integration: Integration,
-  { flow, granted }: Obtained,
+  obtained: Obtained,
+  followUp: FinishSteps['followUp'],
 ): Promise<CallbackOutcome> {
+  const { flow, granted } = obtained;
   const write = flow.mode === 'link_user' ? finishLinkUser : finishConnect;
   const outcome = await write(deps, integration, flow, granted);
+  const followed = await followUp?.(obtained, integration, outcome);
+  if (followed) return ended(deps, followed, integration);
   const completed = await deps.flows.complete(flow, { outcome, ...endAt(deps.now()) });
   if (completed) deps.log.info('flow completed', logFields(completed));
   return ended(deps, completed ?? (await deps.flows.get(flow.flowId)) ?? flow, integration);
@@ -84,7 +92,7 @@ export async function failFlow(
 ): Promise<CallbackOutcome> {
   const current = (await deps.flows.get(flow.flowId)) ?? flow;
   // Another hit had its outcome first.
-  if (isOver(current)) return ended(deps, current, integration);
+  if (isOver(current) || current.pending?.step === 'installation') return ended(deps, current, integration);
   // A dead token needs no end, and a link keeps none.
   const holdsToken = current.status === 'EXCHANGED' && flow.mode === 'connect' && failure.code !== 'token_revoked';
   if (holdsToken) await deps.discardSealed(current as ExchangedFlow);

@@ -10,6 +10,14 @@ export const outcomePageMilliseconds = 10 * 60_000;
 /** How long a flow whose exchange is sealed may still be finished. */
 export const resumeMilliseconds = 24 * 60 * 60_000;
 
+/** Longer than the last try, a day after the beginning, also when the sweep was down for long. */
+const pendingRowMilliseconds = 72 * 60 * 60_000;
+
+/** Epoch seconds until which the row of a flow that waits is kept. */
+export function pendingRowEnd(since: number): number {
+  return Math.ceil((since + pendingRowMilliseconds) / 1000);
+}
+
 /** How long the sign-in after a consent may take. */
 export const furtherStepMilliseconds = 10 * 60_000;
 
@@ -19,28 +27,53 @@ export type ConnectionMode = (typeof connectionModes)[number];
 
 /**
  * `ISSUED` → `REDEEMING` (one hit won, and may call the provider once) → `EXCHANGED` (the provider's answer is sealed
- * in the row) → `COMPLETED`; with `PENDING` in between while the provider does not yet give what was approved; or
- * `FAILED` from any of those before.
+ * in the row) → `COMPLETED`; with `PENDING` in between while the provider does not yet give what was approved, or the
+ * Teams app is being installed; or `FAILED` from any of those before.
  */
 const flowStatuses = ['ISSUED', 'REDEEMING', 'EXCHANGED', 'PENDING', 'COMPLETED', 'FAILED'] as const;
 
-/** Why a flow waits: the app is not (yet) known in the tenant, its roles are missing, or the provider is in trouble. */
-const pendingReasons = ['app_not_in_tenant', 'roles_missing', 'provider_unavailable'] as const;
+/** Why a connection waits: the app is not (yet) known in the tenant, its roles are missing, or the provider is in trouble. */
+const activationReasons = ['app_not_in_tenant', 'roles_missing', 'provider_unavailable'] as const;
 
-const pendingSchema = z.object({
+/** Why the Teams app is not (yet) installed for a person who was linked. */
+const installationReasons = [
+  ...activationReasons,
+  'provider_misconfigured',
+  'provider_refused',
+  'bot_not_in_catalog',
+  'bot_app_mismatch',
+  'bot_blocked',
+  'bot_user_unknown',
+  'bot_refused',
+] as const;
+export type InstallationReason = (typeof installationReasons)[number];
+
+const pendingShape = {
   /** Who signed in. */
   personId: z.string(),
-  reason: z.enum(pendingReasons),
   /** What the provider called it the last time. */
   providerError: z.optional(z.string()),
   correlationId: z.optional(z.string()),
-  /** Epoch milliseconds: of the sign-in, and of the next try. */
+  /** Epoch milliseconds: of the beginning, and of the next try. */
   since: z.number(),
   nextTryAt: z.number(),
   tries: z.number(),
-  connectionIdentifier: z.string(),
-});
+} as const;
+
+const pendingSchema = z.discriminatedUnion('step', [
+  /** The connection is approved, and cannot be used yet. */
+  z.object({
+    step: z.literal('activation'),
+    ...pendingShape,
+    reason: z.enum(activationReasons),
+    connectionIdentifier: z.string(),
+  }),
+  /** The flow has its outcome, and the app is being installed for the person. */
+  z.object({ step: z.literal('installation'), ...pendingShape, reason: z.optional(z.enum(installationReasons)) }),
+]);
 export type Pending = z.infer<typeof pendingSchema>;
+export type ActivationPending = Extract<Pending, { step: 'activation' }>;
+export type InstallationPending = Extract<Pending, { step: 'installation' }>;
 
 const outcomeSchema = z.object({
   /** None for a link that goes without a connection, and for a webhook alone. */
@@ -49,6 +82,10 @@ const outcomeSchema = z.object({
   account: z.object({ id: z.string(), name: z.optional(z.string()) }),
   /** Name or id of the account that was connected before, when this flow changed it. */
   previousAccount: z.optional(z.string()),
+  /** What became of the Teams app for the person who was linked, when it was to be installed. */
+  installation: z.optional(
+    z.object({ status: z.enum(['installed', 'failed']), reason: z.optional(z.enum(installationReasons)) }),
+  ),
 });
 export type FlowOutcome = z.infer<typeof outcomeSchema>;
 

@@ -4,6 +4,7 @@ import type { Log } from '../log.ts';
 import type { AwsAssertion } from '../providers/msteams/aws-assertion.ts';
 import { exchangeSignInCode, requestAppOnlyToken } from '../providers/msteams/entra.ts';
 import { idTokenVerifier } from '../providers/msteams/id-token.ts';
+import { installBot } from '../providers/msteams/install-bot.ts';
 import { dynamoConnectionStore } from '../store/connection-store.ts';
 import type { Database } from '../store/database.ts';
 import { dynamoEndpointStore } from '../store/endpoint-store.ts';
@@ -22,6 +23,7 @@ export interface TeamsCallbackParts {
   readonly microsoftLoginBaseUrl: string;
   /** Asked for integrations of `clientAuth: aws` only. */
   readonly awsAssertion: AwsAssertion;
+  readonly microsoftGraphBaseUrl: string;
   readonly log: Log;
   readonly fetch?: typeof fetch;
   readonly now?: () => number;
@@ -59,6 +61,7 @@ export function composeTeamsCallback(parts: TeamsCallbackParts): TeamsCallbackDe
     exchangeCode: (exchange) => exchangeSignInCode(entra, exchange),
     requestAppOnlyToken: async (integration, tenantId) =>
       requestAppOnlyToken(entra, integration, await deps.credentialOf(integration), tenantId),
+    installBot: (installation) => installBot({ graphBaseUrl: parts.microsoftGraphBaseUrl, fetch }, installation),
     // The person's own tokens are kept nowhere, and end by themselves within the hour.
     discardSealed: async () => {},
     revokeToken: async () => true,

@@ -4,17 +4,19 @@ import { constantTimeEqual, hashOf, randomToken } from '../crypto.ts';
 import type { ProviderRedirect } from '../http/provider-redirect.ts';
 import type { Integration } from '../integration/integration.ts';
 import { codeVerifierOf, nonceOf, signInUrl } from '../providers/msteams/authorization-url.ts';
-import type { AppOnlyToken, ClientCredential, SignInExchange } from '../providers/msteams/entra.ts';
+import type { ClientCredential, SignInExchange } from '../providers/msteams/entra.ts';
 import { entraErrorOf } from '../providers/msteams/entra-error.ts';
 import { type IdTokenVerifier, requireTenantProof, type VerifiedPerson } from '../providers/msteams/id-token.ts';
+import { requiredRolesOf } from '../providers/msteams/install-bot.ts';
 import { companyTenantId } from '../providers/msteams/tenant.ts';
 import { nextTryAt } from './activation.ts';
+import { beginInstallation, type InstallationDeps, retryInstallation } from './bot-installation.ts';
 import { isOwnActive, removePendingConnection, writePendingConnection } from './finish-connect.ts';
 import {
   type CallbackOutcome,
   complete,
   ended,
-  type FinishFlowDeps,
+  type FinishSteps,
   failFlow,
   finishFlow,
   logFields,
@@ -22,13 +24,14 @@ import {
   usableIntegration,
 } from './finish-flow.ts';
 import {
+  type ActivationPending,
   type ExchangedFlow,
   exchangeTimeoutMilliseconds,
   type FinishableFlow,
   type Flow,
   furtherStepMilliseconds,
-  type Pending,
   type PendingFlow,
+  pendingRowEnd,
   type RedeemedFlow,
 } from './flow.ts';
 import { FlowFailure, type FlowFailureCode, flowFailureCodes } from './flow-failure.ts';
@@ -37,13 +40,11 @@ import { formatHandle, type Handle, hashSecret } from './handle.ts';
 import { endAt, type ProviderAnswer, receiveCallback } from './receive-callback.ts';
 import { subjectOf } from './subject.ts';
 
-export interface TeamsCallbackDeps extends FinishFlowDeps {
+export interface TeamsCallbackDeps extends InstallationDeps {
   readonly loginBaseUrl: string;
   readonly idTokens: IdTokenVerifier;
   credentialOf(integration: Integration): Promise<ClientCredential>;
   exchangeCode(exchange: SignInExchange): Promise<void>;
-  /** Asks Entra each time: a token of before a consent would lack what the consent gave. */
-  requestAppOnlyToken(integration: Integration, tenantId: string): Promise<AppOnlyToken>;
   /** Seals the raw answer and the nonce that its id_token must have. @returns undefined when the flow is somebody else's */
   keepExchange(flow: RedeemedFlow, sealed: string, asOf: number): Promise<ExchangedFlow | undefined>;
   openExchange(flow: ExchangedFlow): Promise<string>;
@@ -228,12 +229,22 @@ function domainOf({ username }: VerifiedPerson): string | undefined {
   return /@([A-Za-z0-9.-]{1,253})$/.exec(username ?? '')?.[1];
 }
 
-function stepsOf(deps: TeamsCallbackDeps, flow: Flow) {
-  if (flow.mode === 'link_user') return {};
+/** Once a hit has taken this long, an installation is left to the page and to the sweep: a browser is waiting. */
+const installAtOnceMilliseconds = 10_000;
+
+function stepsOf(deps: TeamsCallbackDeps, flow: Flow): Omit<FinishSteps, 'obtain'> {
+  const followUp = followUpOf(deps);
+  if (flow.mode === 'link_user') return { followUp };
   return {
-    hold: (obtained: Obtained, integration: Integration) => holdUntilReady(deps, obtained, integration),
-    abandon: (failure: FlowFailure) => abandon(deps, flow, failure),
+    hold: (obtained, integration) => holdUntilReady(deps, obtained, integration),
+    abandon: (failure) => abandon(deps, flow, failure),
+    followUp,
   };
+}
+
+function followUpOf(deps: TeamsCallbackDeps): FinishSteps['followUp'] {
+  const tryUntil = deps.now() + installAtOnceMilliseconds;
+  return (obtained, integration, outcome) => beginInstallation(deps, obtained, integration, outcome, tryUntil);
 }
 
 /** Takes a pending connection back before its flow fails, unless another hit has made it active. */
@@ -260,7 +271,8 @@ async function holdUntilReady(
   const connection = await writePendingConnection(deps, integration, flow, granted, reason);
   // Another hit got what this one did not.
   if (connection.status === 'active') return undefined;
-  const pending: Pending = {
+  const pending: ActivationPending = {
+    step: 'activation',
     personId: granted.user?.userId ?? '',
     ...recordOf(missing),
     since,
@@ -271,7 +283,7 @@ async function holdUntilReady(
   const held = await deps.flows.hold(flow, {
     pending,
     dueAt: new Date(next).toISOString(),
-    expiresAt: Math.ceil(since / 1000) + pendingRowSeconds,
+    expiresAt: pendingRowEnd(since),
   });
   if (held) deps.log.info('flow pending', { ...logFields(held), ...recordOf(missing) });
   const current = held ?? (await deps.flows.get(flow.flowId));
@@ -279,11 +291,8 @@ async function holdUntilReady(
   return current;
 }
 
-/** Longer than the last try, a day after the sign-in, also when the sweep was down for long. */
-const pendingRowSeconds = 72 * 60 * 60;
-
 interface Missing {
-  readonly reason: Pending['reason'];
+  readonly reason: ActivationPending['reason'];
   readonly failure: FlowFailure;
 }
 
@@ -295,7 +304,7 @@ async function missingFor(
 ): Promise<Missing | undefined> {
   try {
     const { roles } = await deps.requestAppOnlyToken(integration, tenantId);
-    const lacks = (integration.configurations.requiredRoles ?? []).some((role) => !roles.includes(role));
+    const lacks = requiredRolesOf(integration).some((role) => !roles.includes(role));
     return lacks ? { reason: 'roles_missing', failure: new FlowFailure('roles_missing') } : undefined;
   } catch (error) {
     if (!(error instanceof FlowFailure)) throw error;
@@ -311,6 +320,18 @@ function recordOf({ reason, failure }: Missing) {
 
 /** Tries a pending flow again: by the open page, or by the sweep. */
 export async function retryPending(deps: TeamsCallbackDeps, flow: PendingFlow): Promise<CallbackOutcome> {
+  const { pending } = flow;
+  return pending.step === 'installation'
+    ? retryInstallation(deps, flow, pending)
+    : retryActivation(deps, flow, pending);
+}
+
+async function retryActivation(
+  deps: TeamsCallbackDeps,
+  flow: PendingFlow,
+  pending: ActivationPending,
+): Promise<CallbackOutcome> {
+  const followUp = followUpOf(deps);
   let obtained: Obtained | undefined;
   let integration: Integration | undefined;
   try {
@@ -321,14 +342,14 @@ export async function retryPending(deps: TeamsCallbackDeps, flow: PendingFlow): 
     // Its own tombstone: the flow was about to end when it was interrupted.
     if (connection.deletedAt !== undefined) throw new FlowFailure(reasonOf(connection) ?? 'deleted_meanwhile');
     const tenantId = flow.claimedTenantId ?? connection.account.id;
-    obtained = { flow, granted: grantedOf(tenantId, flow.pending.personId, connection.account.name) };
+    obtained = { flow, granted: grantedOf(tenantId, pending.personId, connection.account.name) };
     const missing = connection.status === 'active' ? undefined : await missingFor(deps, integration, tenantId);
-    if (missing) return await postpone(deps, flow, integration, missing);
-    return await complete(deps, integration, obtained);
+    if (missing) return await postpone(deps, flow, pending, integration, missing);
+    return await complete(deps, integration, obtained, followUp);
   } catch (error) {
     if (!(error instanceof FlowFailure)) throw error;
     const hasItsOutcome = await abandon(deps, flow, error);
-    if (hasItsOutcome && obtained && integration) return complete(deps, integration, obtained);
+    if (hasItsOutcome && obtained && integration) return complete(deps, integration, obtained, followUp);
     return failFlow(deps, flow, error);
   }
 }
@@ -340,18 +361,19 @@ function reasonOf({ statusReason }: Connection): FlowFailureCode | undefined {
 async function postpone(
   deps: TeamsCallbackDeps,
   flow: PendingFlow,
+  pending: ActivationPending,
   integration: Integration,
   missing: Missing,
 ): Promise<CallbackOutcome> {
   // Trouble at Microsoft must not lengthen the wait for a tenant that does not know the app.
   const isTrouble = missing.reason === 'provider_unavailable';
-  const reason = isTrouble && flow.pending.reason === 'app_not_in_tenant' ? flow.pending.reason : missing.reason;
-  const next = nextTryAt({ since: flow.pending.since, reason }, deps.now());
+  const reason = isTrouble && pending.reason === 'app_not_in_tenant' ? pending.reason : missing.reason;
+  const next = nextTryAt({ since: pending.since, reason }, deps.now());
   if (next === undefined) {
-    const { providerError, correlationId } = isTrouble ? flow.pending : missing.failure;
+    const { providerError, correlationId } = isTrouble ? pending : missing.failure;
     throw new FlowFailure(reason, { providerError, correlationId });
   }
-  const pending = { ...flow.pending, ...recordOf(missing), reason, nextTryAt: next, tries: flow.pending.tries + 1 };
-  const postponed = await deps.flows.postpone(flow, { pending, dueAt: new Date(next).toISOString() });
+  const later = { ...pending, ...recordOf(missing), reason, nextTryAt: next, tries: pending.tries + 1 };
+  const postponed = await deps.flows.postpone(flow, { pending: later, dueAt: new Date(next).toISOString() });
   return ended(deps, postponed ?? (await deps.flows.get(flow.flowId)) ?? flow, integration);
 }

@@ -1,8 +1,9 @@
 import type { CallbackOutcome } from '../flow/finish-flow.ts';
-import type { Flow } from '../flow/flow.ts';
+import type { ActivationPending, Flow } from '../flow/flow.ts';
 import type { FlowFailureCode } from '../flow/flow-failure.ts';
 import { type Integration, productNameOf } from '../integration/integration.ts';
 import { aadstsText } from '../providers/msteams/aadsts.ts';
+import { installationTexts } from '../providers/msteams/installation-texts.ts';
 import { type Page, redirectTo, renderPage } from './page.ts';
 import type { HttpResult } from './types.ts';
 
@@ -90,6 +91,8 @@ function successPage(flow: Flow, integration: Integration | undefined): Page {
   const product = integration ? productNameOf(integration) : 'the product';
   const account = flow.outcome?.account.name ?? flow.outcome?.account.id ?? '';
   const previous = flow.outcome?.previousAccount;
+  const installation = flow.outcome?.installation;
+  if (installation?.status === 'failed') return notInstalledPage(flow, integration);
   return {
     statusCode: 200,
     tone: 'good',
@@ -97,17 +100,73 @@ function successPage(flow: Flow, integration: Integration | undefined): Page {
     paragraphs: [
       whatHappens(flow, product, account),
       ...(previous === undefined ? [] : [`It is connected instead of ${previous}.`]),
+      ...(installation ? ['Its app is installed for you in Teams. If you do not see it, restart Teams.'] : []),
       `You can close this page and go back to ${product}.`,
     ],
-    facts: [
-      [flow.providerId === 'slack' ? 'Workspace' : 'Organization', account],
-      ['Product', product],
-      ...(flow.subscriberId === undefined ? [] : ([['For', flow.subscriberId]] as const)),
-      ...flow.contextKeys.map((key) => {
-        const [type = '', id = ''] = key.split(':');
-        return [type, id] as const;
-      }),
-    ],
+    facts: factsOf(flow, product),
+  };
+}
+
+function factsOf(flow: Flow, product: string): Page['facts'] {
+  const account = flow.outcome?.account.name ?? flow.outcome?.account.id ?? '';
+  return [
+    [flow.providerId === 'slack' ? 'Workspace' : 'Organization', account],
+    ['Product', product],
+    ...(flow.subscriberId === undefined ? [] : ([['For', flow.subscriberId]] as const)),
+    ...flow.contextKeys.map((key) => {
+      const [type = '', id = ''] = key.split(':');
+      return [type, id] as const;
+    }),
+  ];
+}
+
+/** The flow has its outcome, and the app is being installed for the person; asks again by itself. */
+function installingPage(flow: Flow, integration: Integration | undefined): Page {
+  const product = integration ? productNameOf(integration) : 'the product';
+  const reason = flow.pending?.reason;
+  const { explanation, remedy } = reason === undefined ? {} : installationTexts[reason];
+  const fill = (sentence: string) => sentence.replaceAll('{product}', product);
+  return {
+    statusCode: 200,
+    tone: 'waiting',
+    title: 'Linked. The app is being installed in Teams',
+    paragraphs: [
+      `${linkedSentence(flow)} {product}'s app is now being installed for you in Teams.`,
+      ...(explanation === undefined ? [] : [`It is not there yet: ${explanation}`]),
+      ...(remedy === undefined ? [] : [remedy]),
+      'This page looks again by itself. You can also close it: the installation goes on without you.',
+    ].map(fill),
+    facts: factsOf(flow, product),
+    reference: [reason, flow.flowId].filter((part) => part !== undefined).join(' · '),
+    reloadSeconds: 5,
+  };
+}
+
+function linkedSentence({ mode, outcome }: Flow): string {
+  const linked = 'our Microsoft Teams account is linked.';
+  return mode === 'connect'
+    ? `${outcome?.account.name ?? outcome?.account.id} is connected, and y${linked}`
+    : `Y${linked}`;
+}
+
+/** The link is made and stays; only the app is missing in Teams. */
+function notInstalledPage(flow: Flow, integration: Integration | undefined): Page {
+  const product = integration ? productNameOf(integration) : 'the product';
+  const reason = flow.outcome?.installation?.reason ?? 'bot_refused';
+  const { explanation, remedy } = installationTexts[reason];
+  const fill = (sentence: string) => sentence.replaceAll('{product}', product);
+  return {
+    statusCode: 200,
+    tone: 'waiting',
+    title: 'Linked, but the app is not in your Teams yet',
+    paragraphs: [
+      `${linkedSentence(flow)} That stays so, but the app could not be installed for you.`,
+      explanation,
+      remedy,
+      'After that, go back to {product} and link your account again: that installs the app.',
+    ].map(fill),
+    facts: factsOf(flow, product),
+    reference: `${reason} · ${flow.flowId}`,
   };
 }
 
@@ -158,7 +217,7 @@ function failurePage(flow: Flow, integration: Integration | undefined): Page {
   };
 }
 
-const pendingTexts: Record<NonNullable<Flow['pending']>['reason'], string> = {
+const pendingTexts: Record<ActivationPending['reason'], string> = {
   roles_missing: 'Your approval has arrived, but Microsoft does not hand out all permissions yet.',
   app_not_in_tenant: 'Your sign-in has arrived, but Microsoft does not know the app in your organization yet.',
   provider_unavailable: 'Your approval has arrived, but Microsoft is busy.',
@@ -167,16 +226,18 @@ const pendingTexts: Record<NonNullable<Flow['pending']>['reason'], string> = {
 /** Shown until Microsoft gives what was approved; asks again by itself. */
 function pendingPage(flow: Flow, integration: Integration | undefined): Page {
   const product = integration ? productNameOf(integration) : 'the product';
+  const { pending } = flow;
+  if (pending?.step === 'installation') return installingPage(flow, integration);
   return {
     statusCode: 200,
     tone: 'waiting',
     title: 'Approved. Waiting for Microsoft',
     paragraphs: [
-      pendingTexts[flow.pending?.reason ?? 'provider_unavailable'],
+      pendingTexts[pending?.reason ?? 'provider_unavailable'],
       'This usually takes less than a minute, and at times up to an hour. You need not press anything again.',
       `This page looks again by itself. You can also close it: ${product} will be connected without you.`,
     ],
-    reference: [flow.pending?.providerError, flow.flowId].filter((part) => part !== undefined).join(' · '),
+    reference: [pending?.providerError, flow.flowId].filter((part) => part !== undefined).join(' · '),
     reloadSeconds: 5,
   };
 }
@@ -389,9 +450,15 @@ const returnStatuses: Partial<Record<Flow['status'], string>> = { COMPLETED: 'su
 /** Adds how the flow ended to a registered address, whose own query stays. */
 function withOutcome(returnUrl: string, flow: Flow): string {
   const url = new URL(returnUrl);
-  url.searchParams.set('status', returnStatuses[flow.status] ?? 'error');
-  const identifier = flow.outcome?.connectionIdentifier ?? flow.pending?.connectionIdentifier;
+  const { pending, outcome } = flow;
+  const installation = pending?.step === 'installation' ? { status: 'pending' } : outcome?.installation;
+  // A link is made at once, whatever becomes of the app's installation.
+  url.searchParams.set('status', installation ? 'success' : (returnStatuses[flow.status] ?? 'error'));
+  const waiting = pending?.step === 'activation' ? pending.connectionIdentifier : undefined;
+  const identifier = outcome?.connectionIdentifier ?? waiting;
   if (identifier !== undefined) url.searchParams.set('connectionIdentifier', identifier);
   if (flow.failure !== undefined) url.searchParams.set('error', flow.failure);
+  if (installation) url.searchParams.set('botInstallation', installation.status);
+  if (outcome?.installation?.reason) url.searchParams.set('botInstallationError', outcome.installation.reason);
   return url.toString();
 }

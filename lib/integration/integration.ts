@@ -1,5 +1,6 @@
 import * as z from 'zod/mini';
 import { isLoopback } from '../config.ts';
+import { isGuid } from '../providers/msteams/tenant.ts';
 
 export const providerIds = ['slack', 'msteams'] as const;
 export type ProviderId = (typeof providerIds)[number];
@@ -61,6 +62,10 @@ export const configurationsSchema = z.strictObject({
   requiredRoles: z.optional(
     z.array(z.string().check(z.regex(/^[A-Za-z0-9.]+$/, 'must be a permission name'))).check(z.maxLength(50)),
   ),
+  /** Microsoft: whether the Teams app is installed for a person who is linked. */
+  installBot: z.optional(z.boolean()),
+  /** Microsoft: `id` in the manifest of the Teams app. A GUID, so that it means nothing more in a filter of Graph's. */
+  teamsManifestId: z.optional(z.string().check(z.refine(isGuid, 'must be the id of a Teams app manifest, a GUID'))),
   /** Microsoft: how the app proves itself to Entra. */
   clientAuth: z.optional(z.enum(['secret', 'certificate', 'aws'])),
 });

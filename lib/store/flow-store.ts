@@ -67,15 +67,18 @@ export interface FlowStore {
   /** Lets a flow wait for the provider; its sealed answer is erased. */
   hold(
     flow: FinishableFlow,
-    held: { pending: Pending; dueAt: string; expiresAt: number },
+    held: { pending: Pending; outcome?: FlowOutcome; dueAt: string; expiresAt: number },
   ): Promise<PendingFlow | undefined>;
-  /** Counts a try that did not help; of several at once, one does. */
-  postpone(flow: PendingFlow, next: { pending: Pending; dueAt: string }): Promise<PendingFlow | undefined>;
+  /** Counts a try that did not help, or begins the next wait; of several at once, one does. */
+  postpone(
+    flow: PendingFlow,
+    next: { pending: Pending; outcome?: FlowOutcome; dueAt: string; expiresAt?: number },
+  ): Promise<PendingFlow | undefined>;
   complete(
     flow: FinishableFlow,
     completed: { outcome: FlowOutcome; finishedAt: number; expiresAt: number },
   ): Promise<Flow | undefined>;
-  /** Ends a flow that still is in the status (and, once redeemed, of the attempt) in which it was read. */
+  /** Ends a flow that still is in the status (once redeemed of the attempt, once pending at the try) in which it was read. */
   fail(flow: Flow, end: FlowEnd): Promise<Flow | undefined>;
   /**
    * Flows whose time to be looked at has come, from an index that may lag; only those that are not over. Each is put off
@@ -217,10 +220,19 @@ export function dynamoFlowStore(db: Database): FlowStore {
     async fail(flow, end) {
       // What is over stays as it ended.
       if (flow.status === 'COMPLETED' || flow.status === 'FAILED') return undefined;
+      const { status: was, attempt: mine, pending } = flow;
       return update(flow.flowId, {
         set: { status: 'FAILED', ...end, ...over },
-        condition: flow.attempt === undefined ? '#status = :was' : '#status = :was AND #attempt = :mine',
-        values: { was: flow.status, ...(flow.attempt === undefined ? {} : { mine: flow.attempt }) },
+        condition: [
+          '#status = :was',
+          ...(mine === undefined ? [] : ['#attempt = :mine']),
+          ...(pending === undefined ? [] : ['#pending.tries = :read']),
+        ].join(' AND '),
+        values: {
+          was,
+          ...(mine === undefined ? {} : { mine }),
+          ...(pending === undefined ? {} : { read: pending.tries }),
+        },
       });
     },
     async takeDue(now, limit) {

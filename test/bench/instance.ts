@@ -23,6 +23,7 @@ export function newInstance(service: TestService): Instance {
     keyWrapper: service.keyWrapper,
     slackBaseUrl: service.slack.url,
     microsoftLoginBaseUrl: service.microsoft.url,
+    microsoftGraphBaseUrl: service.microsoft.graphUrl,
     publicUrl: service.url,
     flowTtlSeconds: 300,
     log: service.log,

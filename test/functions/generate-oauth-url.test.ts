@@ -95,6 +95,7 @@ describe('an OAuth URL', () => {
           keyWrapper: other.keyWrapper,
           slackBaseUrl: 'https://slack.com',
           microsoftLoginBaseUrl: 'https://login.microsoftonline.com',
+          microsoftGraphBaseUrl: 'https://graph.microsoft.com',
           publicUrl: url,
           flowTtlSeconds: 300,
           log: other.log,

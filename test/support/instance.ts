@@ -26,6 +26,7 @@ export function startInstance(service: TestService, options: { fetch?: typeof fe
     keyWrapper: service.keyWrapper,
     slackBaseUrl: service.slack.url,
     microsoftLoginBaseUrl: service.microsoft.url,
+    microsoftGraphBaseUrl: service.microsoft.graphUrl,
     publicUrl: service.url,
     flowTtlSeconds: 300,
     log: service.log,

@@ -4,10 +4,10 @@ import type { Integration } from '../../integration/integration.ts';
 import { signInScopes } from './authorization-url.ts';
 import { readCertificate } from './certificate.ts';
 import { failureOfTokenError, readEntraError } from './entra-error.ts';
+import { fetchWhole, NoAnswerError, type WholeAnswer } from './fetch-whole.ts';
 
 /** What authorities, and so cache keys and assertions, are made from; calls go to the base URL that is configured. */
 const microsoftLogin = 'https://login.microsoftonline.com';
-const maxAnswerBytes = 1024 * 1024;
 const tokenTimeoutMilliseconds = 5_000;
 
 export interface EntraDeps {
@@ -156,17 +156,6 @@ function proofOf(credential: ClientCredential): Partial<NodeAuthOptions> {
   return { clientCertificate };
 }
 
-interface RawAnswer {
-  readonly status: number;
-  readonly body: string;
-  /** Undefined when the body is not JSON. */
-  readonly json: unknown;
-}
-
-class NoAnswerError extends Error {
-  override readonly name = 'NoAnswerError';
-}
-
 function causedByNoAnswer(error: unknown): boolean {
   return error instanceof Error && /no whole answer from Microsoft|network/i.test(error.message);
 }
@@ -175,45 +164,18 @@ function causedByNoAnswer(error: unknown): boolean {
 function networkOf(
   deps: EntraDeps,
   timeoutMilliseconds: number,
-  inspect: (answer: RawAnswer) => Promise<void>,
+  inspect: (answer: WholeAnswer) => Promise<void>,
 ): INetworkModule {
   async function send<T>(url: string, init: RequestInit): Promise<NetworkResponse<T>> {
     const target = url.startsWith(microsoftLogin) ? deps.loginBaseUrl + url.slice(microsoftLogin.length) : undefined;
     if (target === undefined) throw new NoAnswerError('the library called an address that it is not known to need');
-    const answer = await call(deps.fetch, target, init, timeoutMilliseconds);
-    await inspect(answer.raw);
-    return { status: answer.raw.status, headers: answer.headers, body: answer.raw.json as T };
+    const answer = await fetchWhole(deps.fetch, target, init, timeoutMilliseconds);
+    await inspect(answer);
+    return { status: answer.status, headers: answer.headers, body: answer.json as T };
   }
   return {
     sendGetRequestAsync: (url, options) => send(url, { headers: options?.headers ?? {} }),
     sendPostRequestAsync: (url, options) =>
       send(url, { method: 'POST', headers: options?.headers ?? {}, body: options?.body ?? '' }),
   };
-}
-
-async function call(send: typeof fetch, url: string, init: RequestInit, timeoutMilliseconds: number) {
-  try {
-    const signal = AbortSignal.timeout(timeoutMilliseconds);
-    const response = await send(url, { ...init, redirect: 'error', signal });
-    let body = '';
-    const decoder = new TextDecoder();
-    for await (const chunk of response.body ?? []) {
-      body += decoder.decode(chunk, { stream: true });
-      if (body.length > maxAnswerBytes) throw new RangeError('answer too large');
-    }
-    return {
-      raw: { status: response.status, body, json: parsed(body) },
-      headers: Object.fromEntries(response.headers),
-    };
-  } catch (cause) {
-    throw new NoAnswerError('no whole answer from Microsoft', { cause });
-  }
-}
-
-function parsed(body: string): unknown {
-  try {
-    return JSON.parse(body);
-  } catch {
-    return undefined;
-  }
 }

@@ -140,6 +140,7 @@ describe('npm start', () => {
     [{ PORT: 'many' }, /PORT/],
     [{ FLOW_TTL_SECONDS: '301' }, /FLOW_TTL_SECONDS/],
     [{ SLACK_BASE_URL: 'http://slack.example' }, /SLACK_BASE_URL.*https/],
+    [{ MICROSOFT_LOGIN_BASE_URL: 'http://localhost:4000' }, /MICROSOFT_GRAPH_BASE_URL.*together/],
   ])('refuses %j with a sentence that names the variable', async (environment, message) => {
     await expect(start(environment)).rejects.toThrow(message);
   });

@@ -281,6 +281,7 @@ describe('the functions', () => {
     const configured = synthesize({
       publicUrl: 'https://connect.example.com/',
       slackBaseUrl: 'https://slack-gov.com',
+      microsoftGraphBaseUrl: 'https://graph.microsoft.us',
       flowTtlSeconds: '120',
     });
 
@@ -288,6 +289,7 @@ describe('the functions', () => {
       expect(configured.environmentOf(name)).toMatchObject({
         PUBLIC_URL: 'https://connect.example.com',
         SLACK_BASE_URL: 'https://slack-gov.com',
+        MICROSOFT_GRAPH_BASE_URL: 'https://graph.microsoft.us',
         FLOW_TTL_SECONDS: '120',
       });
     }
