@@ -41,6 +41,19 @@ export interface LocalService {
   close(): Promise<void>;
 }
 
+/** DYNAMODB_ENDPOINT leads nowhere. */
+export class DatabaseUnreachableError extends Error {
+  override readonly name = 'DatabaseUnreachableError';
+
+  constructor(endpoint: string, options?: ErrorOptions) {
+    super(
+      `Nothing answers at DYNAMODB_ENDPOINT ${endpoint}. ` +
+        'Start DynamoDB Local there, or leave the variable out for the embedded DynamoDB.',
+      options,
+    );
+  }
+}
+
 /** Runs the whole service on this machine: the deployed handlers over an embedded DynamoDB and a pretend Slack. */
 export async function startLocalService(config: LocalConfig, log: Log): Promise<LocalService> {
   const closers: (() => Promise<void>)[] = [];
@@ -53,7 +66,12 @@ export async function startLocalService(config: LocalConfig, log: Log): Promise<
     const dynamodbEndpoint = config.DYNAMODB_ENDPOINT ?? (await embedded(folder.databasePath, closers));
     const client = new DynamoDBClient(localClientConfig(dynamodbEndpoint));
     closers.push(async () => client.destroy());
-    await createTables(client, localTables);
+    await createTables(client, localTables).catch((error: unknown) => {
+      const isGivenOne = config.DYNAMODB_ENDPOINT !== undefined;
+      throw isGivenOne && isUnreachable(error)
+        ? new DatabaseUnreachableError(dynamodbEndpoint, { cause: error })
+        : error;
+    });
     const db: Database = { client: documentClient(client), tables: localTables };
     const keyWrapper = createFileKeyWrapper(await folder.readOrCreate('wrapping-key', generateWrappingKey));
     const pretendSlack = await pretend(config, closers);
@@ -107,6 +125,7 @@ export async function startLocalService(config: LocalConfig, log: Log): Promise<
       publicUrl: config.PUBLIC_URL ?? server.url,
       apiKey,
       ...(pretendSlack && { pretendSlackUrl: pretendSlack.url }),
+      ...(pretendMicrosoft && { pretendMicrosoftUrl: pretendMicrosoft.url }),
       callApi: apiCaller(server.url, apiKey),
       dumpRows: () => dumpRows(db),
     });
@@ -126,6 +145,11 @@ export async function startLocalService(config: LocalConfig, log: Log): Promise<
     await close();
     throw error;
   }
+}
+
+function isUnreachable(error: unknown): boolean {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  return ['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'ETIMEDOUT'].includes(code);
 }
 
 interface HandlerParts {
