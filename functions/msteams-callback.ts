@@ -10,6 +10,7 @@ import { pageErrors } from '../lib/http/page-errors.ts';
 import { readProviderRedirect } from '../lib/http/provider-redirect.ts';
 import type { HttpEvent, HttpHandler, HttpResult } from '../lib/http/types.ts';
 import { awsAssertion } from '../lib/providers/msteams/aws-assertion.ts';
+import { federatedClients } from '../lib/providers/msteams/federated-clients.ts';
 import { awsDatabase } from '../lib/store/aws-database.ts';
 import { awsKeyWrapper } from '../lib/vault/aws-key-wrapper.ts';
 
@@ -39,6 +40,7 @@ export const handler = onLambda(() => {
     'VAULT_KEY_ARN',
     'MICROSOFT_LOGIN_BASE_URL',
     'MICROSOFT_GRAPH_BASE_URL',
+    'FEDERATED_CLIENTS',
   ]);
   const log = lambdaLog();
   return createHandler(
@@ -48,6 +50,7 @@ export const handler = onLambda(() => {
       microsoftLoginBaseUrl: config.MICROSOFT_LOGIN_BASE_URL,
       microsoftGraphBaseUrl: config.MICROSOFT_GRAPH_BASE_URL,
       awsAssertion: awsAssertion({ log }),
+      isFederated: federatedClients(config.FEDERATED_CLIENTS),
       log,
     }),
   );

@@ -5,6 +5,7 @@ import { composeTeamsCallback } from '../lib/flow/teams-callback-deps.ts';
 import { lambdaLog, onLambda } from '../lib/http/lambda.ts';
 import type { Log } from '../lib/log.ts';
 import { type AwsAssertion, awsAssertion } from '../lib/providers/msteams/aws-assertion.ts';
+import { federatedClients, type IsFederated } from '../lib/providers/msteams/federated-clients.ts';
 import { awsDatabase } from '../lib/store/aws-database.ts';
 import type { Database } from '../lib/store/database.ts';
 import { dynamoFlowStore } from '../lib/store/flow-store.ts';
@@ -17,6 +18,7 @@ export interface SweepParts {
   readonly slackBaseUrl: string;
   readonly microsoftLoginBaseUrl: string;
   readonly awsAssertion: AwsAssertion;
+  readonly isFederated: IsFederated;
   readonly microsoftGraphBaseUrl: string;
   readonly log: Log;
   readonly fetch?: typeof fetch;
@@ -47,6 +49,7 @@ export const handler = onLambda(() => {
     'SLACK_BASE_URL',
     'MICROSOFT_LOGIN_BASE_URL',
     'MICROSOFT_GRAPH_BASE_URL',
+    'FEDERATED_CLIENTS',
   ]);
   const log = lambdaLog();
   return createHandler(
@@ -57,6 +60,7 @@ export const handler = onLambda(() => {
       microsoftLoginBaseUrl: config.MICROSOFT_LOGIN_BASE_URL,
       microsoftGraphBaseUrl: config.MICROSOFT_GRAPH_BASE_URL,
       awsAssertion: awsAssertion({ log }),
+      isFederated: federatedClients(config.FEDERATED_CLIENTS),
       log,
     }),
   );

@@ -27,6 +27,7 @@ export class ChatConnectStack extends Stack {
       ...(settings.slackBaseUrl !== undefined && { SLACK_BASE_URL: settings.slackBaseUrl }),
       ...(settings.microsoftLoginBaseUrl !== undefined && { MICROSOFT_LOGIN_BASE_URL: settings.microsoftLoginBaseUrl }),
       ...(settings.microsoftGraphBaseUrl !== undefined && { MICROSOFT_GRAPH_BASE_URL: settings.microsoftGraphBaseUrl }),
+      ...(settings.federatedClients !== undefined && { FEDERATED_CLIENTS: settings.federatedClients }),
       ...(settings.flowTtlSeconds !== undefined && { FLOW_TTL_SECONDS: String(settings.flowTtlSeconds) }),
     };
     const functions = Object.fromEntries(

@@ -3,6 +3,7 @@ import * as z from 'zod/mini';
 
 const notAnOrigin = 'must be an https origin without path, such as https://connect.example.com';
 const notATime = 'must be a whole number of seconds from 1 to 300';
+const notPairs = 'must be pairs <environment id>/<client id>, joined by commas without spaces';
 const notAStackName = 'must begin with a letter and hold only letters, digits and -, 128 at most';
 
 /**
@@ -23,6 +24,9 @@ const settingsSchema = z.object({
   slackBaseUrl: z.optional(httpsOrigin),
   microsoftLoginBaseUrl: z.optional(httpsOrigin),
   microsoftGraphBaseUrl: z.optional(httpsOrigin),
+  federatedClients: z.optional(
+    z.string(notPairs).check(z.regex(/^[0-9a-f]{24}\/[0-9a-fA-F-]{36}(,[0-9a-f]{24}\/[0-9a-fA-F-]{36})*$/, notPairs)),
+  ),
   flowTtlSeconds: z.optional(
     z.coerce
       .number(notATime)
@@ -45,6 +49,11 @@ export interface Settings {
   readonly microsoftLoginBaseUrl?: string | undefined;
   /** @default - https://graph.microsoft.com */
   readonly microsoftGraphBaseUrl?: string | undefined;
+  /**
+   * Pairs `<environment id>/<client id>` of Entra apps that an environment may prove by the functions' role.
+   * @default - none
+   */
+  readonly federatedClients?: string | undefined;
   /** How long an OAuth URL can be used. @default 300 */
   readonly flowTtlSeconds?: number | undefined;
 }

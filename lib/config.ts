@@ -15,6 +15,8 @@ const variables = {
   SLACK_BASE_URL: z._default(baseUrl, 'https://slack.com'),
   MICROSOFT_LOGIN_BASE_URL: z._default(baseUrl, 'https://login.microsoftonline.com'),
   MICROSOFT_GRAPH_BASE_URL: z._default(baseUrl, 'https://graph.microsoft.com'),
+  /** `<environment id>/<client id>` pairs, joined by commas, that may be proven by the functions' role. */
+  FEDERATED_CLIENTS: z._default(z.string(), ''),
   FLOW_TTL_SECONDS: z._default(z.coerce.number().check(z.int(), z.minimum(1), z.maximum(300)), 300),
 } as const;
 

@@ -14,6 +14,7 @@ export const pretendSlackApp = {
   clientId: '1000000000.2000000000',
   clientSecret: 'pretend-client-secret',
   appId: 'A0PRETEND01',
+  name: 'Local Product',
 };
 
 /** The Entra app that the pretend Microsoft knows. */

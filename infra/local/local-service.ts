@@ -14,6 +14,7 @@ import { composeTeamsCallback } from '../../lib/flow/teams-callback-deps.ts';
 import { errorFields, type Log } from '../../lib/log.ts';
 import { teamsRedirectUri } from '../../lib/providers/msteams/authorization-url.ts';
 import type { AwsAssertion } from '../../lib/providers/msteams/aws-assertion.ts';
+import type { IsFederated } from '../../lib/providers/msteams/federated-clients.ts';
 import { slackRedirectUri } from '../../lib/providers/slack/authorization-url.ts';
 import { documentClient } from '../../lib/store/aws-database.ts';
 import type { Database } from '../../lib/store/database.ts';
@@ -43,6 +44,19 @@ export interface LocalService {
   close(): Promise<void>;
 }
 
+/** DYNAMODB_ENDPOINT leads nowhere. */
+export class DatabaseUnreachableError extends Error {
+  override readonly name = 'DatabaseUnreachableError';
+
+  constructor(endpoint: string, options?: ErrorOptions) {
+    super(
+      `Nothing answers at DYNAMODB_ENDPOINT ${endpoint}. ` +
+        'Start DynamoDB Local there, or leave the variable out for the embedded DynamoDB.',
+      options,
+    );
+  }
+}
+
 /** Runs the whole service on this machine: the deployed handlers over an embedded DynamoDB and a pretend Slack. */
 export async function startLocalService(config: LocalConfig, log: Log): Promise<LocalService> {
   const closers: (() => Promise<void>)[] = [];
@@ -55,7 +69,12 @@ export async function startLocalService(config: LocalConfig, log: Log): Promise<
     const dynamodbEndpoint = config.DYNAMODB_ENDPOINT ?? (await embedded(folder.databasePath, closers));
     const client = new DynamoDBClient(localClientConfig(dynamodbEndpoint));
     closers.push(async () => client.destroy());
-    await createTables(client, localTables);
+    await createTables(client, localTables).catch((error: unknown) => {
+      const isGivenOne = config.DYNAMODB_ENDPOINT !== undefined;
+      throw isGivenOne && isUnreachable(error)
+        ? new DatabaseUnreachableError(dynamodbEndpoint, { cause: error })
+        : error;
+    });
     const db: Database = { client: documentClient(client), tables: localTables };
     const keyWrapper = createFileKeyWrapper(await folder.readOrCreate('wrapping-key', generateWrappingKey));
     const pretendSlack = await pretend(config, closers);
@@ -112,6 +131,7 @@ export async function startLocalService(config: LocalConfig, log: Log): Promise<
             microsoftLoginBaseUrl,
             microsoftGraphBaseUrl,
             awsAssertion: withoutAws(log),
+            isFederated: () => true,
             log,
           }),
         ),
@@ -122,6 +142,7 @@ export async function startLocalService(config: LocalConfig, log: Log): Promise<
       publicUrl: config.PUBLIC_URL ?? server.url,
       apiKey,
       ...(pretendSlack && { pretendSlackUrl: pretendSlack.url }),
+      ...(pretendMicrosoft && { pretendMicrosoftUrl: pretendMicrosoft.url }),
       callApi: apiCaller(server.url, apiKey),
       dumpRows: () => dumpRows(db),
     });
@@ -143,6 +164,11 @@ export async function startLocalService(config: LocalConfig, log: Log): Promise<
   }
 }
 
+function isUnreachable(error: unknown): boolean {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  return ['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'ETIMEDOUT'].includes(code);
+}
+
 interface HandlerParts {
   readonly db: Database;
   readonly keyWrapper: KeyWrapper;
@@ -153,6 +179,8 @@ interface HandlerParts {
   readonly flowTtlSeconds: number;
   /** @default - none: integrations of `clientAuth: aws` fail */
   readonly awsAssertion?: AwsAssertion;
+  /** @default - every app: on one machine there is no role to prove it by */
+  readonly isFederated?: IsFederated;
   readonly log: Log;
   /** Epoch milliseconds; the machine's clock unless a test moves it. */
   readonly now?: () => number;
@@ -164,8 +192,8 @@ export function composeHandlers(
   parts: HandlerParts,
   databaseOf: (name: HttpFunctionName) => Database = () => parts.db,
 ): Handlers {
-  const { awsAssertion = withoutAws(parts.log) } = parts;
-  const of = (name: HttpFunctionName) => ({ ...parts, awsAssertion, db: databaseOf(name) });
+  const { awsAssertion = withoutAws(parts.log), isFederated = () => true } = parts;
+  const of = (name: HttpFunctionName) => ({ ...parts, awsAssertion, isFederated, db: databaseOf(name) });
   return {
     'generate-oauth-url': generateOauthUrl.createHandler(generateOauthUrl.compose(of('generate-oauth-url'))),
     'slack-callback': slackCallback.createHandler(composeSlackCallback(of('slack-callback'))),

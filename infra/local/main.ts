@@ -1,54 +1,77 @@
 import { ConfigError } from '../../lib/config.ts';
 import type { Log } from '../../lib/log.ts';
+import { teamsRedirectUri } from '../../lib/providers/msteams/authorization-url.ts';
+import { slackRedirectUri } from '../../lib/providers/slack/authorization-url.ts';
 import { DataFolderInUseError, FilePermissionsError } from './data-folder.ts';
-import { loadLocalConfig } from './local-config.ts';
-import { type LocalService, startLocalService } from './local-service.ts';
+import { type LocalConfig, loadLocalConfig } from './local-config.ts';
+import { DatabaseUnreachableError, type LocalService, startLocalService } from './local-service.ts';
+
+const usage = `Usage: npm start -- [--real]
+
+Runs Chat Connect on this machine, with a playground, a pretend Slack and a pretend Microsoft.
+
+  --real  uses Slack and Microsoft themselves, with the apps that you store through the API
+  --help  prints this
+
+CONTRIBUTING.md lists the environment variables, such as PORT and PUBLIC_URL.`;
 
 try {
-  const config = loadLocalConfig(process.env, process.argv.slice(2));
-  const service = await startLocalService(config, lineLog());
-  console.log(welcome(service, config.CHAT_CONNECT_DATA_DIR));
-  stopOnSignal(service);
+  const args = process.argv.slice(2);
+  if (args.includes('--help')) {
+    console.log(usage);
+  } else {
+    const config = loadLocalConfig(process.env, args);
+    const service = await startLocalService(config, lineLog());
+    console.log(welcome(service, config));
+    stopOnSignal(service);
+  }
 } catch (error) {
   console.error(explain(error));
   process.exitCode = 1;
 }
 
-function welcome(service: LocalService, dataFolder: string): string {
-  const { url, apiKey, pretendSlackUrl, slackBaseUrl } = service;
+function welcome(service: LocalService, config: LocalConfig): string {
+  const { url, apiKey, pretendSlackUrl, slackBaseUrl, pretendMicrosoftUrl, microsoftLoginBaseUrl } = service;
+  const { CHAT_CONNECT_DATA_DIR: dataFolder, PUBLIC_URL: publicUrl = url } = config;
   const real = slackBaseUrl === 'https://slack.com';
+  const line = (label: string, value: string) => `${label.padEnd('Pretend Microsoft'.length)}  ${value}`;
   const authorization = `-H 'Authorization: ApiKey ${apiKey}'`;
   const json = `-H 'Content-Type: application/json'`;
-  const create = {
-    providerId: 'slack',
-    identifier: 'my-slack',
-    credentials: { clientId: 'YOUR_CLIENT_ID', secretKey: 'YOUR_CLIENT_SECRET' },
+  const post = (path: string, body: unknown) =>
+    `  curl -sS ${url}${path} ${authorization} ${json} -d '${JSON.stringify(body)}'`;
+  const store = (providerId: string, identifier: string) => {
+    const credentials = { clientId: 'YOUR_CLIENT_ID', secretKey: 'YOUR_CLIENT_SECRET' };
+    return post('/v1/integrations', { providerId, identifier, credentials });
   };
-  const connect = { integrationIdentifier: real ? 'my-slack' : 'slack', subscriberId: 'user-1' };
+  const [slack, teams] = real ? ['my-slack', 'my-teams'] : ['slack', 'msteams'];
   return [
     '',
-    `Chat Connect       ${url}  (open it in a browser to click through every flow)`,
-    pretendSlackUrl === undefined ? `Slack              ${slackBaseUrl}` : `Pretend Slack      ${pretendSlackUrl}`,
-    service.pretendMicrosoftUrl === undefined
-      ? `Microsoft          ${service.microsoftLoginBaseUrl}`
-      : `Pretend Microsoft  ${service.pretendMicrosoftUrl}`,
-    `Data               ${dataFolder === ':memory:' ? 'in memory, gone when this process ends' : dataFolder}`,
-    `API key            ${apiKey}`,
+    line('Chat Connect', `${url}  (open it in a browser to click through every flow)`),
+    pretendSlackUrl === undefined ? line('Slack', slackBaseUrl) : line('Pretend Slack', pretendSlackUrl),
+    pretendMicrosoftUrl === undefined
+      ? line('Microsoft', microsoftLoginBaseUrl)
+      : line('Pretend Microsoft', pretendMicrosoftUrl),
+    line('Data', dataFolder === ':memory:' ? 'in memory, gone when this process ends' : dataFolder),
+    line('API key', apiKey),
     '',
     ...(real
       ? [
           'Store your Slack app, whose redirect URL is',
-          `  ${url}/v1/integrations/chat/oauth/callback/slack`,
-          `  curl -sS ${url}/v1/integrations ${authorization} ${json} -d '${JSON.stringify(create)}'`,
+          `  ${slackRedirectUri(publicUrl)}`,
+          ...(publicUrl.startsWith('https:')
+            ? []
+            : ['  Slack accepts https only: start with PUBLIC_URL=https://… of a tunnel to this port']),
+          store('slack', slack),
+          'Store your Entra app, whose redirect URI is',
+          `  ${teamsRedirectUri(publicUrl)}`,
+          store('msteams', teams),
           '',
         ]
       : []),
     'Ask for an OAuth URL:',
-    `  curl -sS ${url}/v1/integrations/channel-connections/oauth ${authorization} ${json} -d '${JSON.stringify(connect)}'`,
-    ...(service.pretendMicrosoftUrl === undefined
-      ? []
-      : ['  ("msteams" in place of "slack" connects a Microsoft Teams tenant)']),
-    'Open the URL in its answer, press Allow, and list what was connected:',
+    post('/v1/integrations/channel-connections/oauth', { integrationIdentifier: slack, subscriberId: 'user-1' }),
+    `  ("${teams}" in place of "${slack}" connects a Microsoft Teams tenant)`,
+    'Open the URL in its answer, press Allow (at Microsoft: Approve, then Sign in), and list what was connected:',
     `  curl -sS ${url}/v1/channel-connections ${authorization}`,
     '',
     'Stop with Ctrl+C.',
@@ -72,7 +95,10 @@ function lineLog(): Log {
 function explain(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   if (error instanceof ConfigError) return `Chat Connect cannot start: ${error.message}`;
-  if (error instanceof DataFolderInUseError || error instanceof FilePermissionsError) return error.message;
+  const isExplained = [DataFolderInUseError, FilePermissionsError, DatabaseUnreachableError].some(
+    (known) => error instanceof known,
+  );
+  if (isExplained) return error.message;
   if ('code' in error && error.code === 'EADDRINUSE') {
     return 'The port is taken. Choose another one with PORT=3001, or PORT=0 for any free one.';
   }

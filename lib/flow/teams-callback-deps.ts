@@ -3,6 +3,7 @@ import { openSecret } from '../integration/secrets.ts';
 import type { Log } from '../log.ts';
 import type { AwsAssertion } from '../providers/msteams/aws-assertion.ts';
 import { exchangeSignInCode, requestAppOnlyToken } from '../providers/msteams/entra.ts';
+import type { IsFederated } from '../providers/msteams/federated-clients.ts';
 import { idTokenVerifier } from '../providers/msteams/id-token.ts';
 import { installBot } from '../providers/msteams/install-bot.ts';
 import { dynamoConnectionStore } from '../store/connection-store.ts';
@@ -23,6 +24,7 @@ export interface TeamsCallbackParts {
   readonly microsoftLoginBaseUrl: string;
   /** Asked for integrations of `clientAuth: aws` only. */
   readonly awsAssertion: AwsAssertion;
+  readonly isFederated: IsFederated;
   readonly microsoftGraphBaseUrl: string;
   readonly log: Log;
   readonly fetch?: typeof fetch;
@@ -52,7 +54,16 @@ export function composeTeamsCallback(parts: TeamsCallbackParts): TeamsCallbackDe
     openExchange: seal.open,
     async credentialOf(integration) {
       const { clientAuth } = integration.configurations;
-      if (clientAuth === 'aws') return { assertion: await parts.awsAssertion() };
+      if (clientAuth === 'aws') {
+        if (!parts.isFederated(integration.environmentId, integration.credentials.clientId ?? '')) {
+          log.warn('this environment may not use the role of the functions for this app', {
+            environmentId: integration.environmentId,
+            integrationId: integration.integrationId,
+          });
+          throw new FlowFailure('provider_misconfigured');
+        }
+        return { assertion: await parts.awsAssertion() };
+      }
       const byCertificate = clientAuth === 'certificate';
       const opened = await openSecret(vault, integration, byCertificate ? 'certificate' : 'secretKey');
       if (opened === undefined) throw new FlowFailure('provider_misconfigured');

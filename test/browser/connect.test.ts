@@ -28,8 +28,8 @@ beforeEach(async () => {
   page = await context.newPage();
   complaints = [];
   // A blocked style or frame is an error of ours, whatever the page looks like without it.
-  page.on('console', (message) => message.type() === 'error' && complaints.push(message.text()));
-  page.on('pageerror', (error) => complaints.push(error.message));
+  context.on('console', (message) => message.type() === 'error' && complaints.push(message.text()));
+  context.on('weberror', (error) => complaints.push(error.error().message));
 });
 
 afterEach(() => page.context().close());
@@ -41,6 +41,13 @@ async function startConnect(integrationIdentifier = 'slack', subscriberId = 'use
     body: JSON.stringify({ integrationIdentifier, subscriberId }),
   });
   await page.goto(((await response.json()) as { data: { url: string } }).data.url);
+}
+
+/** The playground's first form opens the flow beside it. */
+async function sendConnectForm(): Promise<Page> {
+  const opened = page.context().waitForEvent('page');
+  await page.getByRole('button', { name: 'Connect', exact: true }).click();
+  return opened;
 }
 
 /** True when nothing of the page lies beyond the right edge of the phone. */
@@ -82,14 +89,27 @@ describe('a person on a phone, without scripts', () => {
 
   it('goes through the playground, and finds the connection there', async () => {
     await page.goto(service.url);
-    await page
-      .getByRole('button', { name: /connect/i })
-      .first()
-      .click();
-    await page.getByRole('button', { name: 'Allow' }).click();
+    const flow = await sendConnectForm();
+    expect(await flow.getByText('Local Product').first().isVisible()).toBe(true);
+    await flow.getByRole('button', { name: 'Allow' }).click();
     await page.goto(service.url);
 
     expect(await page.getByText('Acme').first().isVisible()).toBe(true);
+    expect(complaints).toEqual([]);
+  });
+
+  it('goes through the playground to Microsoft, where the button names the tenant', async () => {
+    await page.goto(service.url);
+    await page.getByLabel('Integration').first().selectOption('msteams');
+
+    const flow = await sendConnectForm();
+
+    expect(await flow.getByRole('button', { name: 'Approve for Contoso', exact: true }).isVisible()).toBe(true);
+    await flow
+      .getByLabel(/Fabrikam/)
+      .first()
+      .check();
+    expect(await flow.getByRole('button', { name: 'Approve for Fabrikam', exact: true }).isVisible()).toBe(true);
     expect(complaints).toEqual([]);
   });
 

@@ -5,6 +5,7 @@ import { contoso } from '../../infra/local/pretend-microsoft/directory.ts';
 import type { Configurations, Credentials } from '../../lib/integration/integration.ts';
 import { teamsRedirectUri } from '../../lib/providers/msteams/authorization-url.ts';
 import { awsAssertion } from '../../lib/providers/msteams/aws-assertion.ts';
+import { federatedClients, type IsFederated } from '../../lib/providers/msteams/federated-clients.ts';
 import { webIdentityTokens } from '../../lib/providers/msteams/web-identity-token.ts';
 import { selfSignedCertificate } from '../support/certificate.ts';
 import { accountIssuer, type FakeSts, roleArn, startFakeSts } from '../support/fake-sts.ts';
@@ -16,6 +17,7 @@ const certificate = selfSignedCertificate();
 const certificatePem = certificate.certificate + certificate.privateKey;
 
 let clock = () => Date.now();
+let mayUseRole: IsFederated = () => true;
 let sts: FakeSts;
 let service: TestService;
 /** As on one machine: nobody gives tokens of a role. */
@@ -24,6 +26,7 @@ let local: TestService;
 beforeAll(async () => {
   sts = await startFakeSts(() => clock());
   service = await startTestService({
+    isFederated: (...pair) => mayUseRole(...pair),
     awsAssertion: ({ log, now }) => {
       clock = now;
       return awsAssertion({ log, now, requestToken: webIdentityTokens(sts.client) });
@@ -277,5 +280,31 @@ describe('clientAuth: aws', () => {
 
     expect(created.status).toBe(422);
     expect(created.text).toContain('credentials.secretKey: is required');
+  });
+});
+
+describe('the list of federated clients', () => {
+  it('keeps another environment from acting as an app that trusts the role', async () => {
+    const { environment } = await create(service, { configurations: { clientAuth: 'aws' } });
+    mayUseRole = federatedClients('000000000000000000000000/11111111-1111-4111-8111-111111111111');
+
+    const page = await connect(service, environment);
+
+    mayUseRole = () => true;
+    expect(page.status).toBe(400);
+    expect(page.text).toContain('provider_misconfigured');
+    expect(await service.connections(environment)).toEqual([]);
+  });
+
+  it('allows the pairs that it names, in whatever case, and nothing when it is empty', () => {
+    const listed = federatedClients('aaa/C1,bbb/c2');
+
+    expect([listed('aaa', 'c1'), listed('bbb', 'C2')]).toEqual([true, true]);
+    expect([listed('aaa', 'c2'), listed('bbb', 'c1'), listed('', ''), federatedClients('')('aaa', 'c1')]).toEqual([
+      false,
+      false,
+      false,
+      false,
+    ]);
   });
 });

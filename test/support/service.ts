@@ -11,6 +11,7 @@ import { createEnvironment } from '../../lib/environment/create-environment.ts';
 import type { Configurations, Credentials } from '../../lib/integration/integration.ts';
 import type { Log } from '../../lib/log.ts';
 import type { AwsAssertion } from '../../lib/providers/msteams/aws-assertion.ts';
+import type { IsFederated } from '../../lib/providers/msteams/federated-clients.ts';
 import { slackRedirectUri } from '../../lib/providers/slack/authorization-url.ts';
 import { dynamoApiKeyStore, dynamoEnvironmentStore } from '../../lib/store/environment-store.ts';
 import type { KeyWrapper } from '../../lib/vault/key-wrapper.ts';
@@ -50,6 +51,7 @@ export async function startTestService(
     keyWrapper?: KeyWrapper;
     slackBaseUrl?: string;
     /** Where the functions get tokens of their role; by default from nowhere, as on one machine. */
+    isFederated?: IsFederated;
     awsAssertion?: (parts: { log: Log; now: () => number }) => AwsAssertion;
   } = {},
 ) {
@@ -61,6 +63,7 @@ export async function startTestService(
   const keyWrapper = options.keyWrapper ?? createFileKeyWrapper(generateWrappingKey());
   const lines: LogLine[] = [];
   const log = recordingLog(lines);
+  const isFederated = options.isFederated ?? (() => true);
   const awsAssertion = options.awsAssertion?.({ log, now }) ?? withoutAws(log);
   const server: ApiServer = await startApiServer({
     port: 0,
@@ -77,6 +80,7 @@ export async function startTestService(
           publicUrl: url,
           flowTtlSeconds: options.flowTtlSeconds ?? 300,
           awsAssertion,
+          isFederated,
           log,
           now,
         },
@@ -185,6 +189,7 @@ export async function startTestService(
         slackBaseUrl: options.slackBaseUrl ?? slack.url,
         microsoftLoginBaseUrl: microsoft.url,
         awsAssertion,
+        isFederated,
         microsoftGraphBaseUrl: microsoft.graphUrl,
         log,
         now,

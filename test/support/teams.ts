@@ -5,7 +5,7 @@ import type { Configurations } from '../../lib/integration/integration.ts';
 import { teamsRedirectUri } from '../../lib/providers/msteams/authorization-url.ts';
 import type { Answer, TestEnvironment, TestService } from './service.ts';
 
-export const roles = ['Team.ReadBasic.All'];
+const roles = ['Team.ReadBasic.All'];
 export const adele = 'adele@contoso.example';
 export const megan = 'megan@contoso.example';
 export const fiona = 'fiona@fabrikam.example';

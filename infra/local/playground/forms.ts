@@ -28,11 +28,12 @@ export function bodyOf(form: FormName, values: FormValues, integrations: readonl
   };
 }
 
-/** `incoming-webhook` goes beside what would be asked for anyway: alone, it would give no connection. */
+/** Slack's only. `incoming-webhook` goes beside what would be asked for anyway: alone, it would give no connection. */
 function scopesOf(values: FormValues, integrations: readonly Integration[]): string[] | undefined {
+  const integration = integrations.find(({ identifier }) => identifier === values['integration']);
+  if (integration?.providerId === 'msteams') return undefined;
   const named = (values['scopes'] ?? '').split(/[\s,]+/).filter((scope) => scope !== '');
   if (!values['incomingWebhook']) return named.length > 0 ? named : undefined;
-  const integration = integrations.find(({ identifier }) => identifier === values['integration']);
   const others = named.length > 0 ? named : (integration?.configurations?.scopes ?? defaultBotScopes);
   return [...new Set([...others, 'incoming-webhook'])];
 }
@@ -61,17 +62,17 @@ export function connectForm(values: FormValues, integrations: readonly Integrati
   const openMore = ['contextType', 'contextId', 'connectionIdentifier', 'scopes'].some((name) => values[name]);
   const mode = values['connectionMode'] ?? '';
   return html`<section>
-<h2>Connect a Slack workspace</h2>
-<form method="post" action="/playground/connect">
+<h2>Connect a workspace or tenant</h2>
+<form method="post" action="/playground/connect" target="_blank">
 <div class="pair">${integrationField(values, integrations)}${textField(values, 'subscriberId', 'Subscriber id')}</div>
 <label>Connection mode
 <select name="connectionMode">${['', 'subscriber', 'shared'].map((value) => option(value, value || 'not given', value === mode))}</select></label>
 ${checkbox(values, 'autoLinkUser', 'Also link the person who approves (autoLinkUser)')}
-${checkbox(values, 'incomingWebhook', 'Also ask for a channel to post to (incoming-webhook)')}
+${checkbox(values, 'incomingWebhook', 'Also ask for a channel to post to (incoming-webhook, Slack only)')}
 <details${openMore && OPEN}><summary>Context, identifier, scopes</summary>
 ${contextFields(values)}
 ${textField(values, 'connectionIdentifier', 'Connection identifier', 'made from whom it is for')}
-${textField(values, 'scopes', 'Scopes', "the integration's own")}
+${textField(values, 'scopes', 'Scopes (Slack only)', "the integration's own")}
 </details>
 <button>Connect</button>
 </form>
@@ -85,7 +86,7 @@ export function linkForm(
 ): Html {
   return html`<section>
 <h2>Link a person</h2>
-<form method="post" action="/playground/link">
+<form method="post" action="/playground/link" target="_blank">
 ${integrationField(values, integrations)}
 ${textField(values, 'subscriberId', 'Subscriber id')}
 ${textField(values, 'connectionIdentifier', 'Connection identifier', "the subscriber's own", 'connections')}

@@ -38,9 +38,15 @@ code.id { display: inline-block; max-width: 100%; overflow: hidden; text-overflo
 
 const styleHash = createHash('sha256').update(style).digest('base64');
 
+interface PageOptions {
+  readonly publicUrl: string;
+  readonly pretendSlackUrl?: string | undefined;
+  readonly pretendMicrosoftUrl?: string | undefined;
+}
+
 export function sendPage(
   response: ServerResponse,
-  { publicUrl, pretendSlackUrl }: { publicUrl: string; pretendSlackUrl?: string | undefined },
+  { publicUrl, pretendSlackUrl, pretendMicrosoftUrl }: PageOptions,
   status: number,
   title: string,
   content: Html,
@@ -49,7 +55,7 @@ export function sendPage(
 <html lang="en">
 <head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>${title}</title><style>${new Html(style)}</style></head>
 <body>
-<header><strong>Chat Connect</strong><a href="/">Playground</a><a href="/playground/rows">What is stored</a>${pretendSlackUrl !== undefined && html`<a href="${pretendSlackUrl}">Pretend Slack</a>`}</header>
+<header><strong>Chat Connect</strong><a href="/">Playground</a><a href="/playground/rows">What is stored</a>${pretendSlackUrl !== undefined && html`<a href="${pretendSlackUrl}">Pretend Slack</a>`}${pretendMicrosoftUrl !== undefined && html`<a href="${pretendMicrosoftUrl}">Pretend Microsoft</a>`}</header>
 <main>
 <h1>${title}</h1>
 ${content}
@@ -57,12 +63,12 @@ ${content}
 </body>
 </html>
 `.text;
-  // Browsers hold form-action against every redirect after a form, too. A pretend Slack stays where it is; the real one
-  // may lead to any workspace's host or its sign-in service, so there the directive has to be left out.
+  // Browsers hold form-action against every redirect after a form, too. The stand-ins stay where they are; the real
+  // providers may lead to any workspace's host or sign-in service, so there the directive has to be left out.
   const formAction =
-    pretendSlackUrl === undefined
+    pretendSlackUrl === undefined || pretendMicrosoftUrl === undefined
       ? ''
-      : `; form-action 'self' ${new URL(publicUrl).origin} ${new URL(pretendSlackUrl).origin}`;
+      : `; form-action 'self' ${[publicUrl, pretendSlackUrl, pretendMicrosoftUrl].map((url) => new URL(url).origin).join(' ')}`;
   response.writeHead(status, {
     ...baseHeaders,
     'content-type': 'text/html; charset=utf-8',

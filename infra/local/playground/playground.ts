@@ -13,6 +13,8 @@ export interface PlaygroundOptions {
   readonly apiKey: string;
   /** Undefined where Slack itself, or another stand-in, is used. */
   readonly pretendSlackUrl?: string | undefined;
+  /** The same of Microsoft. */
+  readonly pretendMicrosoftUrl?: string | undefined;
   /** Calls the HTTP API with the API key. */
   callApi(method: string, path: string, body?: unknown): Promise<ApiAnswer>;
   /** Every row of both tables. */
@@ -23,6 +25,8 @@ interface ApiAnswer {
   readonly status: number;
   readonly body: unknown;
 }
+
+const noIntegration = html`<p>No integration yet: store one with the command that <code>npm start</code> printed.</p>`;
 
 const maxFormBytes = 64 * 1024;
 /** An answer sent while the client still writes is often lost, so what is too large is read on, within reason. */
@@ -72,9 +76,9 @@ export function createPlayground(options: PlaygroundOptions) {
       list(options, '/v1/channel-connections?limit=100', connectionRow),
       list(options, '/v1/channel-endpoints?limit=100', endpointRow),
     ]);
-    const content = html`<p>This machine runs Chat Connect, which connects your customers' Slack workspaces to your product over OAuth. The forms send what your backend would send; below them stands what came of it.</p>
+    const content = html`<p>This machine runs Chat Connect, which connects your customers' Slack workspaces and Microsoft Teams tenants to your product over OAuth. The forms send what your backend would send; below them stands what came of it.</p>
 ${refusal && refusalSection(refusal)}
-${integrations.problem}
+${integrations.problem ?? (integrations.rows.length === 0 && noIntegration)}
 <div class="forms">
 ${connectForm(values.connect, integrations.rows)}
 ${linkForm(values.link, integrations.rows, connections.rows)}

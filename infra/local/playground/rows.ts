@@ -23,7 +23,7 @@ const kinds: Readonly<Record<string, string>> = {
 export function rowsContent(tables: readonly TableRows[]): Html {
   const section = ({ table, rows }: TableRows) => html`<section>
 <h2>${table} <small>${count(rows)}</small></h2>
-${rows.length === 0 && html`<p class="soft">Empty. Connect a workspace in the <a href="/">playground</a>, then look again.</p>`}
+${rows.length === 0 && html`<p class="soft">Empty. Connect a workspace or tenant in the <a href="/">playground</a>, then look again.</p>`}
 ${byKind(rows).map(([kind, ofKind]) => {
   const shownAtOnce = kind === 'Grant' && html` open`;
   return html`<details${shownAtOnce}><summary>${kind} <span class="soft">${count(ofKind)}</span></summary>${ofKind.map(asJson)}</details>`;

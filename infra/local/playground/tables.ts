@@ -5,6 +5,7 @@ const nullableText = z.nullish(z.string());
 
 export const integrationRow = z.object({
   identifier: z.string(),
+  providerId: z.optional(z.string()),
   configurations: z.optional(z.object({ scopes: z.optional(z.array(z.string())) })),
 });
 
@@ -15,6 +16,7 @@ export const connectionRow = z.object({
   identifier: z.string(),
   workspace: z.object({ id: z.string(), name: nullableText }),
   status: z.optional(z.string()),
+  statusReason: nullableText,
   scopes: z.optional(z.array(z.string())),
   createdAt: z.string(),
 });
@@ -33,13 +35,13 @@ type Endpoint = z.infer<typeof endpointRow>;
 
 export function connectionsTable(connections: readonly Connection[]): Html {
   return table(
-    'None yet. Send the form "Connect a Slack workspace" and press Allow at Slack.',
-    ['Identifier', 'Workspace', 'For', 'Status', 'Scopes', 'Created'],
-    connections.map(({ identifier, workspace, status, scopes, createdAt, ...subject }) => [
+    'None yet. Send the form above and approve.',
+    ['Identifier', 'Workspace or tenant', 'For', 'Status', 'Scopes', 'Created'],
+    connections.map(({ identifier, workspace, status, statusReason, scopes, createdAt, ...subject }) => [
       code(identifier),
       html`${workspace.name ?? workspace.id}${workspace.name != null && html` <span class="soft">${workspace.id}</span>`}`,
       whomFor(subject),
-      html`${status}`,
+      html`${status}${statusReason != null && html` <span class="soft">${statusReason}</span>`}`,
       html`<span class="soft">${scopes?.join(', ') || '–'}</span>`,
       html`<time datetime="${createdAt}">${createdAt.slice(0, 16).replace('T', ' ')} UTC</time>`,
     ]),

@@ -20,6 +20,8 @@ const style = new Html(`
   fieldset { border: 0; padding: 0; margin: 1.25rem 0 0; min-width: 0; }
   legend { margin-top: 0; }
   label { display: block; padding: .3rem 0; }
+  label:has(> input) { display: grid; grid-template-columns: auto 1fr; gap: .5rem; align-items: start; }
+  label > input { margin: .3rem 0 0; }
   ul { margin: 0; padding-left: 1.25rem; }
   code, p { overflow-wrap: anywhere; }
   select, button { font: inherit; padding: .6rem .9rem; border: 1px solid #767676; background: #fff; max-width: 100%; }
@@ -29,6 +31,9 @@ const style = new Html(`
   .buttons button { flex: 1 1 auto; min-height: 2.75rem; cursor: pointer; }
   .primary { background: #0067b8; border-color: #0067b8; color: #fff; font-weight: 600; }
   .quiet { color: #595959; font-size: .875rem; }
+  .for { display: none; }
+  ${tenants.map(({ id }) => `form:has([data-tenant="${id}"]:checked) .for-${id} { display: inline; }`).join('\n  ')}
+  form:has(#approve-for option:not([value=""]):checked) .for { display: none; }
   :focus-visible { outline: 3px solid #0067b8; outline-offset: 2px; }
 `);
 
@@ -59,7 +64,7 @@ export function consentPage(request: ConsentRequest, preselected: Account): stri
 ${accountChoice(accountsAt(request.authority), preselected)}
 <h2>What it may do, once an administrator approves</h2>
 <ul>${roles.length > 0 ? roles.map((role) => html`<li><code>${role}</code></li>`) : html`<li>only <code>${scope}</code>, no application permissions</li>`}</ul>
-<div class="buttons">${button('cancel', 'Cancel')}${button('not_admin', "I'm not an administrator")}${button('approve', 'Approve', 'primary')}</div>
+<div class="buttons">${button('cancel', 'Cancel')}${button('not_admin', "I'm not an administrator")}${button('approve', approveLabel(), 'primary')}</div>
 <details><summary>Try what can go wrong</summary>
 <h2><label for="approve-for">Approve for another organization, as a partner may</label></h2>
 <select id="approve-for" name="approve_for"><option value="">no, for the administrator's own</option>${tenantOptions()}</select>
@@ -139,7 +144,7 @@ function accountChoice(offered: Account[], preselected: Account): Html {
   return html`<fieldset><legend>Who you are</legend>
 ${offered.map((account) => {
   const { oid, name, role, tenant, username } = account;
-  return html`<label><input type="radio" name="account" value="${oid}"${account === preselected && new Html(' checked')}> ${name}, ${role} at ${tenant.name} <span class="quiet">${username}</span></label>`;
+  return html`<label><input type="radio" name="account" value="${oid}" data-tenant="${tenant.id}"${account === preselected && new Html(' checked')}><span>${name}, ${role} at ${tenant.name} <span class="quiet">${username}</span></span></label>`;
 })}
 </fieldset>`;
 }
@@ -152,10 +157,15 @@ function troubles(when: string): Html {
   const kinds = Object.keys(misbehaviourKinds) as MisbehaviourKind[];
   return html`<h2><label for="misbehave">Make Microsoft misbehave, once, ${when}</label></h2>
 <select id="misbehave" name="misbehave"><option value="">not at all</option>${kinds.map((kind) => html`<option value="${kind}">${misbehaviourKinds[kind]}</option>`)}</select>
-<label><input type="checkbox" name="roles_later" value="1"> The permissions take 20 seconds to arrive</label>`;
+<label><input type="checkbox" name="roles_later" value="1"><span>The permissions take 20 seconds to arrive; it is connected at the next try after that, at most 45 seconds after the sign-in</span></label>`;
 }
 
-function button(action: string, label: string, className = ''): Html {
+/** Names the tenant of the account that is chosen, without a script. */
+function approveLabel(): Html {
+  return html`Approve${tenants.map(({ id, name }) => html`<span class="for for-${id}"> for ${name}</span>`)}`;
+}
+
+function button(action: string, label: string | Html, className = ''): Html {
   return html`<button name="action" value="${action}" class="${className}">${label}</button>`;
 }
 

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { loadLocalConfig } from '../../../infra/local/local-config.ts';
 import { startPretendSlack } from '../../../infra/local/pretend-slack/server.ts';
 
 interface Run {
@@ -137,10 +138,12 @@ describe('npm start', () => {
   });
 
   it.each([
-    [{ PORT: 'many' }, /PORT/],
-    [{ FLOW_TTL_SECONDS: '301' }, /FLOW_TTL_SECONDS/],
-    [{ SLACK_BASE_URL: 'http://slack.example' }, /SLACK_BASE_URL.*https/],
-    [{ MICROSOFT_LOGIN_BASE_URL: 'http://localhost:4000' }, /MICROSOFT_GRAPH_BASE_URL.*together/],
+    [{ PORT: 'many' }, /: PORT must be a whole number from 0 to 65535\n$/],
+    [{ PORT: '65536' }, /: PORT must be a whole number from 0 to 65535\n$/],
+    [{ FLOW_TTL_SECONDS: '301' }, /: FLOW_TTL_SECONDS must be a whole number of seconds from 1 to 300\n$/],
+    [{ SLACK_BASE_URL: 'http://slack.example' }, /: SLACK_BASE_URL must be https, or http on loopback\n$/],
+    [{ PUBLIC_URL: 'nonsense' }, /: PUBLIC_URL must be https, or http on loopback\n$/],
+    [{ DYNAMODB_ENDPOINT: 'http://localhost:1' }, /^Nothing answers at DYNAMODB_ENDPOINT http:\/\/localhost:1\. .*\n$/],
   ])('refuses %j with a sentence that names the variable', async (environment, message) => {
     await expect(start(environment)).rejects.toThrow(message);
   });
@@ -184,6 +187,36 @@ describe('npm start', () => {
 
     expect(await oauthUrl(run)).toMatch(/^https:\/\/slack\.com\/oauth\/v2\/authorize\?/);
     expect(run.output()).not.toContain('Pretend Slack');
+  });
+
+  it('prints with --real what to register at Slack and Microsoft, and commands for both', async () => {
+    const local = await start({}, ['--real']);
+    await local.end('SIGINT');
+    const tunnelled = await start({ PUBLIC_URL: 'https://tunnel.example' }, ['--real']);
+
+    const callback = '/v1/integrations/chat/oauth/callback';
+    expect(local.output()).toContain(
+      `  ${local.url}${callback}/slack\n  Slack accepts https only: start with PUBLIC_URL=`,
+    );
+    expect(local.output()).toContain(`  ${local.url}${callback}/msteams\n`);
+    expect(local.output()).toContain('"providerId":"msteams"');
+    expect(tunnelled.output()).toContain(`  https://tunnel.example${callback}/slack\n`);
+    expect(tunnelled.output()).not.toContain('https only');
+  });
+
+  it('keeps own integrations in another folder than pretend ones, unless a folder is named', () => {
+    const folderOf = (environment: Record<string, string>, args: string[]) =>
+      loadLocalConfig(environment, args).CHAT_CONNECT_DATA_DIR;
+
+    expect(folderOf({}, [])).toBe('.data');
+    expect(folderOf({}, ['--real'])).toBe('.data-real');
+    expect(folderOf({ CHAT_CONNECT_DATA_DIR: 'mine' }, ['--real'])).toBe('mine');
+  });
+
+  it('prints its usage and starts nothing with --help', async () => {
+    const { stdout } = await promisify(execFile)(process.execPath, ['infra/local/main.ts', '--help']);
+
+    expect(stdout).toMatch(/^Usage: .*--real.*CONTRIBUTING\.md/s);
   });
 
   it('leaves no token, client secret, code or state in its output or data folder', async () => {

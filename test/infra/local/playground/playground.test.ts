@@ -45,6 +45,7 @@ async function setup(answers: Answers = {}, options: Partial<PlaygroundOptions> 
     publicUrl: `http://localhost:${port}`,
     apiKey: "the-key-of-o'brien",
     pretendSlackUrl: 'http://slack.test',
+    pretendMicrosoftUrl: 'http://microsoft.test',
     async callApi(method, path, body) {
       calls.push({ method, path, body });
       const answer = all[`${method} ${path}`] ?? { status: 404, body: {} };
@@ -97,6 +98,8 @@ describe('GET /', () => {
     expect(body.match(/name="subscriberId" value="user-1"/g)).toHaveLength(2);
     expect(body.match(/None yet/g)).toHaveLength(2);
     expect(body).toContain('href="http://slack.test"');
+    expect(body).toContain('<a href="http://microsoft.test">Pretend Microsoft</a>');
+    expect(body).not.toContain('No integration yet');
     expect(body).not.toContain('the-key-of');
   });
 
@@ -109,6 +112,31 @@ describe('GET /', () => {
 
     expect(body).toContain('<option value="my-slack" selected>');
     expect(body).not.toContain('<option value="slack"');
+  });
+
+  it('says what to do where there is no integration', async () => {
+    const { port } = await setup({ 'GET /v1/integrations': emptyList });
+
+    const { body } = await ask(port, '/');
+
+    expect(body).toContain('No integration yet: store one with the command that');
+  });
+
+  it('says why a connection is pending', async () => {
+    const pending = {
+      identifier: 'chconn-2',
+      workspace: { id: 'tenant-1' },
+      status: 'pending',
+      statusReason: 'roles_missing',
+      createdAt: '2026-11-22T10:31:59.000Z',
+    };
+    const { port } = await setup({
+      'GET /v1/channel-connections?limit=100': { status: 200, body: { data: [pending], next: null } },
+    });
+
+    const { body } = await ask(port, '/');
+
+    expect(body).toContain('pending <span class="soft">roles_missing</span>');
   });
 
   it('lists connections and endpoints', async () => {
@@ -184,7 +212,7 @@ describe('GET /', () => {
       `style-src 'sha256-${createHash('sha256').update(style).digest('base64')}'`,
       "base-uri 'none'",
       "frame-ancestors 'none'",
-      `form-action 'self' http://localhost:${port} http://slack.test`,
+      `form-action 'self' http://localhost:${port} http://slack.test http://microsoft.test`,
     ]);
     expect(headers).toMatchObject({
       'cache-control': 'no-store',
@@ -195,14 +223,20 @@ describe('GET /', () => {
     expect(body).not.toMatch(/<script|\sstyle=|\son\w+=/);
   });
 
-  it('lets forms redirect anywhere where the real Slack is used, which redirects to hosts that nobody can list', async () => {
-    const { port } = await setup({}, { pretendSlackUrl: undefined });
+  it.each([
+    ['Slack', { pretendSlackUrl: undefined }],
+    ['Microsoft', { pretendMicrosoftUrl: undefined }],
+  ])(
+    'lets forms redirect anywhere where the real %s is used, which redirects to unknown hosts',
+    async (name, options) => {
+      const { port } = await setup({}, options);
 
-    const { headers, body } = await ask(port, '/');
+      const { headers, body } = await ask(port, '/');
 
-    expect(headers['content-security-policy']).not.toContain('form-action');
-    expect(body).not.toContain('Pretend Slack');
-  });
+      expect(headers['content-security-policy']).not.toContain('form-action');
+      expect(body).not.toContain(`Pretend ${name}`);
+    },
+  );
 });
 
 describe('POST /playground/connect', () => {
@@ -289,6 +323,21 @@ describe('POST /playground/connect', () => {
     await ask(port, '/playground/connect', { fields: { integration: 'slack', scopes, incomingWebhook: 'true' } });
 
     expect(posted()[0]?.body).toMatchObject({ scope: expected });
+  });
+
+  it("sends no scopes for Teams: they are Slack's", async () => {
+    const { port, posted } = await setup({
+      'GET /v1/integrations': {
+        status: 200,
+        body: { data: [{ ...slack, identifier: 'teams', providerId: 'msteams' }] },
+      },
+    });
+
+    await ask(port, '/playground/connect', {
+      fields: { integration: 'teams', subscriberId: 'user-1', scopes: 'chat:write', incomingWebhook: 'true' },
+    });
+
+    expect(posted()[0]?.body).toEqual({ integrationIdentifier: 'teams', subscriberId: 'user-1' });
   });
 
   it('shows what the API refused, and the form as it was sent', async () => {
