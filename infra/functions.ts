@@ -27,45 +27,33 @@ const apiCall = { memoryMegabytes: 512, timeoutSeconds: 10 };
 
 const allIndexes = connectionsTable.indexes.map((index) => index.name);
 
+/** What it takes to finish a flow. */
+const callback: FunctionSettings = {
+  memoryMegabytes: 512,
+  // Exchange, identity check, revocation and writes add up to 25 s at worst; API Gateway gives up after 30 s, and until
+  // then the answer has to be a page of ours.
+  timeoutSeconds: 29,
+  connections: {
+    actions: ['GetItem', 'BatchGetItem', 'PutItem', 'UpdateItem', 'DeleteItem', 'Query'],
+    queriedIndexes: ['byConnection'],
+  },
+  flows: { actions: ['GetItem', 'UpdateItem'] },
+  opensVault: true,
+};
+
 export const functionSettings: Readonly<Record<FunctionName, FunctionSettings>> = {
   'generate-oauth-url': {
     ...apiCall,
     connections: { actions: ['GetItem'] },
     flows: { actions: ['PutItem'] },
   },
-  'slack-callback': {
-    memoryMegabytes: 512,
-    // Exchange, identity check, revocation and writes add up to 25 s at worst; API Gateway gives up after 30 s, and
-    // until then the answer has to be a page of ours.
-    timeoutSeconds: 29,
-    connections: {
-      actions: ['GetItem', 'BatchGetItem', 'PutItem', 'UpdateItem', 'DeleteItem', 'Query'],
-      queriedIndexes: ['byConnection'],
-    },
-    flows: { actions: ['GetItem', 'UpdateItem'] },
-    opensVault: true,
-  },
-  'msteams-callback': {
-    memoryMegabytes: 512,
-    timeoutSeconds: 29,
-    connections: {
-      actions: ['GetItem', 'BatchGetItem', 'PutItem', 'UpdateItem', 'DeleteItem', 'Query'],
-      queriedIndexes: ['byConnection'],
-    },
-    flows: { actions: ['GetItem', 'UpdateItem'] },
-    opensVault: true,
-    provesAppsByRole: true,
-  },
+  'slack-callback': callback,
+  'msteams-callback': { ...callback, provesAppsByRole: true },
   sweep: {
-    memoryMegabytes: 512,
+    ...callback,
     // Its flows go side by side, each with several calls to a provider at worst.
     timeoutSeconds: 60,
-    connections: {
-      actions: ['GetItem', 'BatchGetItem', 'PutItem', 'UpdateItem', 'DeleteItem', 'Query'],
-      queriedIndexes: ['byConnection'],
-    },
     flows: { actions: ['GetItem', 'UpdateItem'], queriedIndexes: ['due'] },
-    opensVault: true,
     provesAppsByRole: true,
   },
   integrations: {
