@@ -47,7 +47,12 @@ async function startConnect(integrationIdentifier = 'slack', subscriberId = 'use
 async function sendConnectForm(): Promise<Page> {
   const opened = page.context().waitForEvent('page');
   await page.getByRole('button', { name: 'Connect', exact: true }).click();
-  return opened;
+  const flow = await opened;
+  await flow
+    .getByRole('button', { name: /allow|approve/i })
+    .first()
+    .waitFor();
+  return flow;
 }
 
 /** True when nothing of the page lies beyond the right edge of the phone. */
@@ -56,11 +61,18 @@ async function fitsThePhone(): Promise<boolean> {
   return box !== null && box.x >= 0 && box.x + box.width <= phone.width;
 }
 
+/** Presses a button and waits for the page that comes of it: a click alone does not wait for a navigation. */
+async function press(name: string | RegExp, on: Page = page): Promise<void> {
+  const loaded = on.waitForEvent('load');
+  await on.getByRole('button', { name }).first().click();
+  await loaded;
+}
+
 describe('a person on a phone, without scripts', () => {
   it('presses Allow and reads what was connected', async () => {
     await startConnect();
 
-    await page.getByRole('button', { name: 'Allow' }).click();
+    await press('Allow');
 
     expect(await page.getByRole('heading').textContent()).toBe('Acme is connected');
     expect(await page.getByText('user-1').isVisible()).toBe(true);
@@ -71,7 +83,7 @@ describe('a person on a phone, without scripts', () => {
 
   it('reloads the outcome and sees it again', async () => {
     await startConnect();
-    await page.getByRole('button', { name: 'Allow' }).click();
+    await press('Allow');
 
     await page.reload();
 
@@ -81,7 +93,7 @@ describe('a person on a phone, without scripts', () => {
   it('presses Cancel and is told that nothing was changed', async () => {
     await startConnect();
 
-    await page.getByRole('button', { name: 'Cancel' }).click();
+    await press('Cancel');
 
     expect(await page.getByRole('heading').textContent()).toBe('Cancelled');
     expect(await fitsThePhone()).toBe(true);
@@ -91,7 +103,7 @@ describe('a person on a phone, without scripts', () => {
     await page.goto(service.url);
     const flow = await sendConnectForm();
     expect(await flow.getByText('Local Product').first().isVisible()).toBe(true);
-    await flow.getByRole('button', { name: 'Allow' }).click();
+    await press('Allow', flow);
     await page.goto(service.url);
 
     expect(await page.getByText('Acme').first().isVisible()).toBe(true);
@@ -116,14 +128,8 @@ describe('a person on a phone, without scripts', () => {
   it('approves for a Microsoft tenant, signs in and reads that it is connected', async () => {
     await startConnect('msteams');
 
-    await page
-      .getByRole('button', { name: /approve|accept/i })
-      .first()
-      .click();
-    await page
-      .getByRole('button', { name: /sign in/i })
-      .first()
-      .click();
+    await press(/approve|accept/i);
+    await press(/sign in/i);
 
     expect(await page.getByRole('heading').textContent()).toMatch(/ is connected$/);
     expect(await fitsThePhone()).toBe(true);
@@ -134,14 +140,8 @@ describe('a person on a phone, without scripts', () => {
     await startConnect('msteams', 'user-2');
     await page.locator('summary').first().click();
     await page.getByLabel(/20 s/).first().check();
-    await page
-      .getByRole('button', { name: /approve|accept/i })
-      .first()
-      .click();
-    await page
-      .getByRole('button', { name: /sign in/i })
-      .first()
-      .click();
+    await press(/approve|accept/i);
+    await press(/sign in/i);
 
     expect(await page.getByRole('heading').textContent()).toContain('Waiting for Microsoft');
     expect(await page.getByText('You need not press anything again').isVisible()).toBe(true);
