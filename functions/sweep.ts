@@ -1,28 +1,16 @@
 import { loadConfig } from '../lib/config.ts';
 import { composeSlackCallback } from '../lib/flow/slack-callback-deps.ts';
 import { type SweepDeps, sweep } from '../lib/flow/sweep.ts';
-import { composeTeamsCallback } from '../lib/flow/teams-callback-deps.ts';
+import { composeTeamsCallback, type TeamsCallbackParts } from '../lib/flow/teams-callback-deps.ts';
 import { lambdaLog, onLambda } from '../lib/http/lambda.ts';
-import type { Log } from '../lib/log.ts';
-import { type AwsAssertion, awsAssertion } from '../lib/providers/msteams/aws-assertion.ts';
-import { federatedClients, type IsFederated } from '../lib/providers/msteams/federated-clients.ts';
+import { awsAssertion } from '../lib/providers/msteams/aws-assertion.ts';
+import { federatedClients } from '../lib/providers/msteams/federated-clients.ts';
 import { awsDatabase } from '../lib/store/aws-database.ts';
-import type { Database } from '../lib/store/database.ts';
 import { dynamoFlowStore } from '../lib/store/flow-store.ts';
 import { awsKeyWrapper } from '../lib/vault/aws-key-wrapper.ts';
-import type { KeyWrapper } from '../lib/vault/key-wrapper.ts';
 
-export interface SweepParts {
-  readonly db: Database;
-  readonly keyWrapper: KeyWrapper;
+export interface SweepParts extends TeamsCallbackParts {
   readonly slackBaseUrl: string;
-  readonly microsoftLoginBaseUrl: string;
-  readonly awsAssertion: AwsAssertion;
-  readonly isFederated: IsFederated;
-  readonly microsoftGraphBaseUrl: string;
-  readonly log: Log;
-  readonly fetch?: typeof fetch;
-  readonly now?: () => number;
 }
 
 /** On a schedule: each minute on AWS, each second on one machine. */
