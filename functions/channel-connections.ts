@@ -12,6 +12,7 @@ import { awsDatabase } from '../lib/store/aws-database.ts';
 import { type ConnectionStore, dynamoConnectionStore } from '../lib/store/connection-store.ts';
 import type { Database } from '../lib/store/database.ts';
 import { dynamoApiKeyStore } from '../lib/store/environment-store.ts';
+import { dynamoIdempotencyStore } from '../lib/store/idempotency-store.ts';
 import { dynamoIntegrationStore, type IntegrationStore } from '../lib/store/integration-store.ts';
 import { listOf, listOrderOf } from '../lib/store/keys.ts';
 import type { ListSource } from '../lib/store/list.ts';
@@ -132,10 +133,17 @@ function shown(connection: Connection) {
   };
 }
 
-export function compose(parts: { db: Database; log: ApiDeps['log'] }): ChannelConnectionsDeps {
-  const { db } = parts;
+export interface ChannelConnectionsParts {
+  readonly db: Database;
+  readonly log: ApiDeps['log'];
+  readonly now?: () => number;
+}
+
+export function compose({ db, log, now = Date.now }: ChannelConnectionsParts): ChannelConnectionsDeps {
   return {
-    ...parts,
+    db,
+    log,
+    idempotency: { store: dynamoIdempotencyStore(db), now },
     findApiKey: dynamoApiKeyStore(db).find,
     connections: dynamoConnectionStore(db),
     integrations: dynamoIntegrationStore(db),
@@ -143,6 +151,6 @@ export function compose(parts: { db: Database; log: ApiDeps['log'] }): ChannelCo
 }
 
 export const handler = onLambda(() => {
-  const config = loadConfig(['CONNECTIONS_TABLE']);
+  const config = loadConfig(['CONNECTIONS_TABLE', 'FLOWS_TABLE']);
   return createHandler(compose({ db: awsDatabase(config), log: lambdaLog() }));
 });

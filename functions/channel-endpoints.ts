@@ -13,6 +13,7 @@ import { type ConnectionStore, dynamoConnectionStore } from '../lib/store/connec
 import type { Database } from '../lib/store/database.ts';
 import { dynamoEndpointStore, type EndpointStore } from '../lib/store/endpoint-store.ts';
 import { dynamoApiKeyStore } from '../lib/store/environment-store.ts';
+import { dynamoIdempotencyStore } from '../lib/store/idempotency-store.ts';
 import { dynamoIntegrationStore, type IntegrationStore } from '../lib/store/integration-store.ts';
 import { listOf, listOrderOf } from '../lib/store/keys.ts';
 import type { ListSource } from '../lib/store/list.ts';
@@ -163,6 +164,7 @@ export function compose({ db, keyWrapper, log, now = Date.now }: ChannelEndpoint
   return {
     db,
     log,
+    idempotency: { store: dynamoIdempotencyStore(db), now },
     findApiKey: dynamoApiKeyStore(db).find,
     endpoints: dynamoEndpointStore(db),
     connections: dynamoConnectionStore(db),
@@ -172,6 +174,6 @@ export function compose({ db, keyWrapper, log, now = Date.now }: ChannelEndpoint
 }
 
 export const handler = onLambda(() => {
-  const config = loadConfig(['CONNECTIONS_TABLE', 'VAULT_KEY_ARN']);
+  const config = loadConfig(['CONNECTIONS_TABLE', 'FLOWS_TABLE', 'VAULT_KEY_ARN']);
   return createHandler(compose({ db: awsDatabase(config), keyWrapper: awsKeyWrapper(config), log: lambdaLog() }));
 });

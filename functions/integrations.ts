@@ -14,6 +14,7 @@ import {
 import { awsDatabase } from '../lib/store/aws-database.ts';
 import type { Database } from '../lib/store/database.ts';
 import { dynamoApiKeyStore } from '../lib/store/environment-store.ts';
+import { dynamoIdempotencyStore } from '../lib/store/idempotency-store.ts';
 import { dynamoIntegrationStore, type IntegrationStore } from '../lib/store/integration-store.ts';
 import { awsKeyWrapper } from '../lib/vault/aws-key-wrapper.ts';
 import { environmentVault } from '../lib/vault/environment-vault.ts';
@@ -98,6 +99,7 @@ export function compose({ db, keyWrapper, log, now = Date.now }: IntegrationsPar
   return {
     log,
     now,
+    idempotency: { store: dynamoIdempotencyStore(db), now },
     findApiKey: dynamoApiKeyStore(db).find,
     integrations: dynamoIntegrationStore(db),
     vault: environmentVault({ db, keyWrapper, now }),
@@ -105,6 +107,6 @@ export function compose({ db, keyWrapper, log, now = Date.now }: IntegrationsPar
 }
 
 export const handler = onLambda(() => {
-  const config = loadConfig(['CONNECTIONS_TABLE', 'VAULT_KEY_ARN']);
+  const config = loadConfig(['CONNECTIONS_TABLE', 'FLOWS_TABLE', 'VAULT_KEY_ARN']);
   return createHandler(compose({ db: awsDatabase(config), keyWrapper: awsKeyWrapper(config), log: lambdaLog() }));
 });

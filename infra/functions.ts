@@ -25,6 +25,9 @@ export interface FunctionSettings {
 /** An API call makes a few DynamoDB calls; memory is what buys the CPU that loads the SDK and speaks TLS. */
 const apiCall = { memoryMegabytes: 512, timeoutSeconds: 10 };
 
+/** What idempotency keys take. */
+const idempotency: TableAccess = { actions: ['GetItem', 'PutItem', 'UpdateItem', 'DeleteItem'] };
+
 const allIndexes = connectionsTable.indexes.map((index) => index.name);
 
 /** What it takes to finish a flow. */
@@ -45,7 +48,7 @@ export const functionSettings: Readonly<Record<FunctionName, FunctionSettings>> 
   'generate-oauth-url': {
     ...apiCall,
     connections: { actions: ['GetItem'] },
-    flows: { actions: ['PutItem'] },
+    flows: { actions: ['GetItem', 'PutItem'] },
   },
   'slack-callback': callback,
   'msteams-callback': { ...callback, provesAppsByRole: true },
@@ -62,15 +65,18 @@ export const functionSettings: Readonly<Record<FunctionName, FunctionSettings>> 
       actions: ['GetItem', 'BatchGetItem', 'PutItem'],
       queriedIndexes: ['byEnvironment'],
     },
+    flows: idempotency,
     opensVault: true,
   },
   'channel-connections': {
     ...apiCall,
     connections: { actions: ['GetItem', 'BatchGetItem'], queriedIndexes: allIndexes },
+    flows: idempotency,
   },
   'channel-endpoints': {
     ...apiCall,
     connections: { actions: ['GetItem', 'BatchGetItem'], queriedIndexes: allIndexes },
+    flows: idempotency,
     opensVault: true,
   },
   meta: { memoryMegabytes: 256, timeoutSeconds: 5 },

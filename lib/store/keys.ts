@@ -35,6 +35,7 @@ export const keyOf = {
     sk: `REF#${subjectKey}`,
   }),
   flow: (flowId: string): RowKey => ({ pk: `F#${flowId}` }),
+  idempotency: (environmentId: string, recordId: string): RowKey => ({ pk: `IDEM#${environmentId}#${recordId}` }),
 } as const;
 
 type Kind = 'ENV' | 'KEY' | 'INT' | 'CONN' | 'EP';

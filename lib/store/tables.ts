@@ -33,7 +33,7 @@ export const connectionsTable: TableSchema = {
   timeToLiveAttribute: 'expiresAt',
 };
 
-/** Ephemeral rows: flows, and later idempotency records and seen event ids. */
+/** Ephemeral rows: flows and idempotency records. */
 export const flowsTable: TableSchema = {
   partitionKey: 'pk',
   indexes: [{ name: 'due', partitionKey: 'dueBucket', sortKey: 'dueAt' }],

@@ -7,12 +7,12 @@ import type { FunctionName } from '../../infra/routes.ts';
 
 /** Bytes of the one file that a cold start has to load, about 5 % above what they were. Raise one only together with the reason, in one commit. */
 const budgets: Readonly<Record<FunctionName, number>> = {
-  'generate-oauth-url': 290_000,
+  'generate-oauth-url': 330_000,
   'slack-callback': 477_000,
   'msteams-callback': 745_000,
   sweep: 823_000,
   integrations: 343_000,
-  'channel-connections': 286_000,
+  'channel-connections': 324_000,
   'channel-endpoints': 351_000,
   meta: 28_500,
 };

@@ -166,12 +166,13 @@ describe('the functions', () => {
     );
   const queries = (...indexes: string[]) =>
     indexes.map((index) => `Allow dynamodb:Query ${connectionsId}.Arn/index/${index}`);
+  const idempotency = flows('GetItem', 'PutItem', 'UpdateItem', 'DeleteItem');
   const unwraps = [`Allow kms:Decrypt ${vaultKeyId}.Arn`];
   const provesApps = ['Allow sts:GetWebIdentityToken *'];
   const allIndexes = ['byEnvironment', 'bySubscriber', 'byIntegration', 'byContexts', 'byConnection'];
 
   const expectedPermissions: Record<FunctionName, string[]> = {
-    'generate-oauth-url': [...connections('GetItem'), ...flows('PutItem')],
+    'generate-oauth-url': [...connections('GetItem'), ...flows('GetItem', 'PutItem')],
     'slack-callback': [
       ...connections('GetItem', 'BatchGetItem', 'PutItem', 'UpdateItem', 'DeleteItem', 'Query'),
       ...queries('byConnection'),
@@ -193,9 +194,19 @@ describe('the functions', () => {
       ...unwraps,
       ...provesApps,
     ],
-    integrations: [...connections('GetItem', 'BatchGetItem', 'PutItem'), ...queries('byEnvironment'), ...unwraps],
-    'channel-connections': [...connections('GetItem', 'BatchGetItem'), ...queries(...allIndexes)],
-    'channel-endpoints': [...connections('GetItem', 'BatchGetItem'), ...queries(...allIndexes), ...unwraps],
+    integrations: [
+      ...connections('GetItem', 'BatchGetItem', 'PutItem'),
+      ...queries('byEnvironment'),
+      ...idempotency,
+      ...unwraps,
+    ],
+    'channel-connections': [...connections('GetItem', 'BatchGetItem'), ...queries(...allIndexes), ...idempotency],
+    'channel-endpoints': [
+      ...connections('GetItem', 'BatchGetItem'),
+      ...queries(...allIndexes),
+      ...idempotency,
+      ...unwraps,
+    ],
     meta: [],
   };
 
@@ -206,9 +217,9 @@ describe('the functions', () => {
     'slack-callback': { ...everywhere, ...tables, VAULT_KEY_ARN: `${vaultKeyId}.Arn` },
     'msteams-callback': { ...everywhere, ...tables, VAULT_KEY_ARN: `${vaultKeyId}.Arn` },
     sweep: { ...everywhere, ...tables, VAULT_KEY_ARN: `${vaultKeyId}.Arn` },
-    integrations: { ...everywhere, CONNECTIONS_TABLE: connectionsId, VAULT_KEY_ARN: `${vaultKeyId}.Arn` },
-    'channel-connections': { ...everywhere, CONNECTIONS_TABLE: connectionsId },
-    'channel-endpoints': { ...everywhere, CONNECTIONS_TABLE: connectionsId, VAULT_KEY_ARN: `${vaultKeyId}.Arn` },
+    integrations: { ...everywhere, ...tables, VAULT_KEY_ARN: `${vaultKeyId}.Arn` },
+    'channel-connections': { ...everywhere, ...tables },
+    'channel-endpoints': { ...everywhere, ...tables, VAULT_KEY_ARN: `${vaultKeyId}.Arn` },
     meta: everywhere,
   };
 
