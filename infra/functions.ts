@@ -70,7 +70,7 @@ export const functionSettings: Readonly<Record<FunctionName, FunctionSettings>> 
   },
   'channel-endpoints': {
     ...apiCall,
-    connections: { actions: ['GetItem', 'BatchGetItem'], queriedIndexes: allIndexes },
+    connections: { actions: ['GetItem', 'BatchGetItem', 'PutItem', 'UpdateItem'], queriedIndexes: allIndexes },
     opensVault: true,
   },
   meta: { memoryMegabytes: 256, timeoutSeconds: 5 },

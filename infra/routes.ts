@@ -32,7 +32,10 @@ export const routes: readonly Route[] = [
   { method: 'GET', path: '/v1/channel-connections', function: 'channel-connections' },
   { method: 'GET', path: '/v1/channel-connections/{identifier}', function: 'channel-connections' },
   { method: 'GET', path: '/v1/channel-endpoints', function: 'channel-endpoints' },
+  { method: 'POST', path: '/v1/channel-endpoints', function: 'channel-endpoints' },
   { method: 'GET', path: '/v1/channel-endpoints/{identifier}', function: 'channel-endpoints' },
+  { method: 'PATCH', path: '/v1/channel-endpoints/{identifier}', function: 'channel-endpoints' },
+  { method: 'DELETE', path: '/v1/channel-endpoints/{identifier}', function: 'channel-endpoints' },
 ];
 
 /** Answers every request that no route matches (API Gateway's `$default` route). */

@@ -11,6 +11,7 @@ const statuses = {
   context_hash_invalid: 400,
   cursors_conflict: 400,
   unsupported_order: 400,
+  endpoint_format_mismatch: 400,
   unauthorized: 401,
   forbidden: 403,
   not_found: 404,

@@ -195,7 +195,11 @@ describe('the functions', () => {
     ],
     integrations: [...connections('GetItem', 'BatchGetItem', 'PutItem'), ...queries('byEnvironment'), ...unwraps],
     'channel-connections': [...connections('GetItem', 'BatchGetItem'), ...queries(...allIndexes)],
-    'channel-endpoints': [...connections('GetItem', 'BatchGetItem'), ...queries(...allIndexes), ...unwraps],
+    'channel-endpoints': [
+      ...connections('GetItem', 'BatchGetItem', 'PutItem', 'UpdateItem'),
+      ...queries(...allIndexes),
+      ...unwraps,
+    ],
     meta: [],
   };
 
