@@ -25,6 +25,7 @@ export const routes: readonly Route[] = [
   { method: 'POST', path: '/v1/integrations/chat/oauth', function: 'generate-oauth-url' },
   { method: 'POST', path: '/v1/integrations/channel-connections/oauth', function: 'generate-oauth-url' },
   { method: 'POST', path: '/v1/integrations/channel-endpoints/oauth', function: 'generate-oauth-url' },
+  { method: 'POST', path: '/v1/integrations/channel-endpoints/link', function: 'generate-oauth-url' },
   { method: 'GET', path: '/v1/integrations/chat/oauth/callback/slack', function: 'slack-callback' },
   { method: 'GET', path: '/v1/integrations/chat/oauth/callback/msteams', function: 'msteams-callback' },
   { method: 'GET', path: '/v1/integrations', function: 'integrations' },
