@@ -2,7 +2,7 @@ import { UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import { type Endpoint, endpointSchema } from '../endpoint/endpoint.ts';
 import { type Database, fenceCondition, getRow, ifConditionHolds, schemaVersion, updateOf } from './database.ts';
 import { keyOf, listOf, listOrderOf } from './keys.ts';
-import { readList } from './list.ts';
+import { everyRow } from './list.ts';
 
 export interface EndpointStore {
   /** A living endpoint. */
@@ -46,21 +46,9 @@ export function dynamoEndpointStore(db: Database): EndpointStore {
       const listOrder = listOrderOf(createdAt, endpoint.identifier);
       return write({ createdAt, ...endpoint }, set, { createdAt, listOrder });
     },
-    async listThroughConnection(environmentId, connectionKey) {
-      const endpoints: Endpoint[] = [];
-      let after: string | undefined;
-      do {
-        const page = await readList(db, endpointSchema, {
-          index: 'byConnection',
-          partition: listOf.throughConnection(environmentId, connectionKey),
-          direction: 'ASC',
-          limit: 100,
-          after,
-        });
-        endpoints.push(...page.rows);
-        after = page.more ? page.last : undefined;
-      } while (after !== undefined);
-      return endpoints;
+    listThroughConnection(environmentId, connectionKey) {
+      const partition = listOf.throughConnection(environmentId, connectionKey);
+      return Array.fromAsync(everyRow(db, endpointSchema, { index: 'byConnection', partition }));
     },
   };
 }
