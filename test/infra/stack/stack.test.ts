@@ -193,7 +193,11 @@ describe('the functions', () => {
       ...unwraps,
       ...provesApps,
     ],
-    integrations: [...connections('GetItem', 'BatchGetItem', 'PutItem'), ...queries('byEnvironment'), ...unwraps],
+    integrations: [
+      ...connections('GetItem', 'BatchGetItem', 'PutItem', 'DeleteItem'),
+      ...queries('byEnvironment', 'byIntegration'),
+      ...unwraps,
+    ],
     'channel-connections': [...connections('GetItem', 'BatchGetItem'), ...queries(...allIndexes)],
     'channel-endpoints': [...connections('GetItem', 'BatchGetItem'), ...queries(...allIndexes), ...unwraps],
     meta: [],
