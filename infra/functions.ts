@@ -62,8 +62,8 @@ export const functionSettings: Readonly<Record<FunctionName, FunctionSettings>> 
   integrations: {
     ...apiCall,
     connections: {
-      actions: ['GetItem', 'BatchGetItem', 'PutItem'],
-      queriedIndexes: ['byEnvironment'],
+      actions: ['GetItem', 'BatchGetItem', 'PutItem', 'DeleteItem'],
+      queriedIndexes: ['byEnvironment', 'byIntegration'],
     },
     flows: idempotency,
     opensVault: true,

@@ -88,6 +88,8 @@ export const integrationSchema = z.object({
   /** ISO times. */
   createdAt: z.string(),
   updatedAt: z.string(),
+  /** Changes with every write; a writer names the one it read. */
+  revision: z.optional(z.string()),
 });
 export type Integration = z.infer<typeof integrationSchema>;
 

@@ -3,6 +3,7 @@ import { type Connection, connectionSchema, subjectKeyIn } from '../connection/c
 import { claimAlias, getAlias, unfulfilledAliasMilliseconds } from './alias.ts';
 import { type Database, getRow, ifConditionHolds, schemaVersion } from './database.ts';
 import { keyOf, listOf, listOrderOf } from './keys.ts';
+import { everyRow } from './list.ts';
 
 export interface ConnectionStore {
   /** The row of a subject, also when it is a tombstone. */
@@ -11,6 +12,8 @@ export interface ConnectionStore {
   find(environmentId: string, identifier: string): Promise<Connection | undefined>;
   /** Writes the row if it still is as it was read. @param readRevision of the row that was read; undefined: there was none */
   put(connection: Connection, readRevision: string | undefined): Promise<boolean>;
+  /** Living connections, oldest first, from an index that may lag. */
+  ofIntegration(environmentId: string, integrationId: string): AsyncIterable<Connection>;
   /** Reserves an identifier for a subject. @returns false when it is another subject's */
   claimIdentifier(environmentId: string, identifier: string, subjectKey: string, now: number): Promise<boolean>;
 }
@@ -49,6 +52,10 @@ export function dynamoConnectionStore(db: Database): ConnectionStore {
         ),
       );
       return written !== undefined;
+    },
+    ofIntegration(environmentId, integrationId) {
+      const partition = listOf.ofIntegration('CONN', environmentId, integrationId);
+      return everyRow(db, connectionSchema, { index: 'byIntegration', partition });
     },
     claimIdentifier: (environmentId, identifier, subjectKey, now) =>
       claimAlias(

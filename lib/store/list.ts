@@ -60,6 +60,20 @@ export async function readList<Schema extends z.ZodMiniType>(
   };
 }
 
+/** Every row of an index partition, oldest first. */
+export async function* everyRow<Schema extends z.ZodMiniType>(
+  db: Database,
+  schema: Schema,
+  source: ListSource,
+): AsyncGenerator<z.output<Schema>, void, undefined> {
+  let after: string | undefined;
+  do {
+    const page = await readList(db, schema, { ...source, direction: 'ASC', limit: 100, after });
+    yield* page.rows;
+    after = page.more ? page.last : undefined;
+  } while (after !== undefined);
+}
+
 /** One row that cannot be read does not take its list with it. */
 function readable<Schema extends z.ZodMiniType>(schema: Schema, row: Record<string, unknown>): z.output<Schema>[] {
   try {

@@ -195,8 +195,8 @@ describe('the functions', () => {
       ...provesApps,
     ],
     integrations: [
-      ...connections('GetItem', 'BatchGetItem', 'PutItem'),
-      ...queries('byEnvironment'),
+      ...connections('GetItem', 'BatchGetItem', 'PutItem', 'DeleteItem'),
+      ...queries('byEnvironment', 'byIntegration'),
       ...idempotency,
       ...unwraps,
     ],
