@@ -1,7 +1,8 @@
 import { PutCommand } from '@aws-sdk/lib-dynamodb';
 import { type Connection, connectionSchema, subjectKeyIn } from '../connection/connection.ts';
-import { claimAlias, getAlias, unfulfilledAliasMilliseconds } from './alias.ts';
+import { claimAlias, getAlias, releaseAlias, unfulfilledAliasMilliseconds } from './alias.ts';
 import { type Database, getRow, ifConditionHolds, schemaVersion } from './database.ts';
+import { dueBucketOf } from './due.ts';
 import { keyOf, listOf, listOrderOf } from './keys.ts';
 
 export interface ConnectionStore {
@@ -13,6 +14,8 @@ export interface ConnectionStore {
   put(connection: Connection, readRevision: string | undefined): Promise<boolean>;
   /** Reserves an identifier for a subject. @returns false when it is another subject's */
   claimIdentifier(environmentId: string, identifier: string, subjectKey: string, now: number): Promise<boolean>;
+  /** Gives back the identifier of a connection that was deleted, unless it was claimed anew since. */
+  releaseIdentifier(tombstone: Connection & { deletedAt: number }): Promise<void>;
 }
 
 export function dynamoConnectionStore(db: Database): ConnectionStore {
@@ -38,6 +41,7 @@ export function dynamoConnectionStore(db: Database): ConnectionStore {
               schemaVersion,
               ...connection,
               ...(connection.deletedAt === undefined ? indexesOf(connection) : {}),
+              ...(connection.dueAt === undefined ? {} : { dueBucket: dueBucketOf('row', connection.subjectKey) }),
             },
             // The second half: the SDK repeats a write whose answer was lost.
             ConditionExpression: `${readRevision === undefined ? 'attribute_not_exists(pk)' : 'revision = :read'} OR revision = :mine`,
@@ -64,6 +68,11 @@ export function dynamoConnectionStore(db: Database): ConnectionStore {
           return alias.claimedAt + unfulfilledAliasMilliseconds <= now;
         },
       ),
+    async releaseIdentifier({ environmentId, identifier, subjectKey, deletedAt }) {
+      if (subjectKeyIn(identifier) !== undefined) return;
+      const key = keyOf.connectionAlias(environmentId, identifier);
+      await releaseAlias(db, key, { target: subjectKey, claimedBefore: deletedAt });
+    },
   };
 }
 

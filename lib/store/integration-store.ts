@@ -12,7 +12,7 @@ export interface IntegrationStore {
   /** Writes a new integration under its identifier. @returns false when the identifier is taken */
   create(integration: Integration, now: number): Promise<boolean>;
   list(environmentId: string): Promise<Integration[]>;
-  /** True while another integration of the deployment, of any environment, uses the same app at the provider. */
+  /** True while another living integration of the deployment, of any environment, uses the same app at the provider. */
   sharesClient(integration: Integration, now: number): Promise<boolean>;
   /** The row itself, also of an integration that is being deleted: what it granted must still be let go. */
   getEvenDeleting(integrationId: string): Promise<Integration | undefined>;
@@ -78,9 +78,10 @@ export function dynamoIntegrationStore(db: Database): IntegrationStore {
         }),
       );
       for (const use of Items.filter((row) => row['sk'] !== sk)) {
+        const other = await getEvenDeleting(String(use['integrationId']));
         // A use whose integration is missing was claimed by somebody who is about to write it, or who crashed.
-        if (Number(use['claimedAt']) + unfulfilledAliasMilliseconds > now) return true;
-        if (await getEvenDeleting(String(use['integrationId']))) return true;
+        const counts = other ? other.state === 'living' : Number(use['claimedAt']) + unfulfilledAliasMilliseconds > now;
+        if (counts) return true;
       }
       return false;
     },

@@ -181,12 +181,14 @@ export function describeIntegrationStore(database: () => Database): void {
         expect(await other.integrations.sharesClient(twin, builtAt)).toBe(true);
       });
 
-      it('says yes while another integration of the app is being deleted', async () => {
+      it('says no when the other integration of the app is being deleted, also one made just now', async () => {
         const { integrations, created } = setup();
         const made = await created();
-        await markDeleting(await created({ identifier: 'twin' }));
+        const twin = await created({ identifier: 'twin' });
+        const before = await integrations.sharesClient(made, builtAt + 100 * tenMinutes);
+        await markDeleting(twin);
 
-        expect(await integrations.sharesClient(made, builtAt + 100 * tenMinutes)).toBe(true);
+        expect([before, await integrations.sharesClient(made, builtAt)]).toEqual([true, false]);
       });
 
       it.each([
