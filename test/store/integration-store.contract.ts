@@ -217,9 +217,11 @@ export function describeIntegrationStore(database: () => Database): void {
       it('says no while the only other integration of the app is being deleted', async () => {
         const { integrations, created } = setup();
         const made = await created();
-        await markDeleting(await created({ identifier: 'twin' }));
+        const twin = await created({ identifier: 'twin' });
+        const before = await integrations.sharesClient(made, builtAt + 100 * tenMinutes);
+        await markDeleting(twin);
 
-        expect(await integrations.sharesClient(made, builtAt)).toBe(false);
+        expect([before, await integrations.sharesClient(made, builtAt)]).toEqual([true, false]);
       });
 
       it('says no once the other integration of the app has another client id', async () => {
