@@ -7,6 +7,7 @@ import { ChatConnectError } from '../lib/errors.ts';
 import { connectionModes } from '../lib/flow/flow.ts';
 import { type ApiDeps, createApiHandler } from '../lib/http/api.ts';
 import { lambdaLog, onLambda } from '../lib/http/lambda.ts';
+import { allOf, integrationIdOf } from '../lib/http/list-filters.ts';
 import { listRows, parseListQuery } from '../lib/http/list-route.ts';
 import type { HttpHandler } from '../lib/http/types.ts';
 import { providerIds } from '../lib/integration/integration.ts';
@@ -122,12 +123,7 @@ function remainingFilter(filters: Filters): ((connection: Connection) => boolean
     const wanted = JSON.stringify(contextKeys);
     tests.push((connection) => JSON.stringify(connection.contextKeys) === wanted);
   }
-  return tests.length === 0 ? undefined : (connection) => tests.every((test) => test(connection));
-}
-
-async function integrationIdOf(deps: ChannelConnectionsDeps, environmentId: string, identifier: string | undefined) {
-  if (identifier === undefined) return undefined;
-  return (await deps.integrations.find(environmentId, identifier))?.integrationId ?? null;
+  return allOf(tests);
 }
 
 /** The contract's clients demand the field; the token itself comes from the token route only. */

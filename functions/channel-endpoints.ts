@@ -11,6 +11,7 @@ import {
 import { payloadOf } from '../lib/endpoint/payload.ts';
 import { type ApiDeps, createApiHandler, identifierSchema, textSchema, validated } from '../lib/http/api.ts';
 import { lambdaLog, onLambda } from '../lib/http/lambda.ts';
+import { allOf, integrationIdOf } from '../lib/http/list-filters.ts';
 import { listRows, parseListQuery } from '../lib/http/list-route.ts';
 import type { HttpHandler } from '../lib/http/types.ts';
 import { providerIds } from '../lib/integration/integration.ts';
@@ -127,10 +128,7 @@ async function idsOf(
 ): Promise<Pick<Filters, 'integrationId' | 'connectionKey'>> {
   const { integrationIdentifier, connectionIdentifier } = named;
   return {
-    integrationId:
-      integrationIdentifier === undefined
-        ? undefined
-        : ((await deps.integrations.find(environmentId, integrationIdentifier))?.integrationId ?? null),
+    integrationId: await integrationIdOf(deps, environmentId, integrationIdentifier),
     connectionKey:
       connectionIdentifier === undefined
         ? undefined
@@ -168,7 +166,7 @@ function remainingFilter(filters: Filters): ((endpoint: Endpoint) => boolean) | 
     .filter((test) => test !== false)
     .slice(1);
   if (providerId !== undefined) tests.push((endpoint) => endpoint.providerId === providerId);
-  return tests.length === 0 ? undefined : (endpoint) => tests.every((test) => test(endpoint));
+  return allOf(tests);
 }
 
 async function shown(vault: Vault, endpoint: Endpoint) {
