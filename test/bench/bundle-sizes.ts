@@ -8,6 +8,7 @@ import type { FunctionName } from '../../infra/routes.ts';
 /** Bytes of the one file that a cold start has to load, about 5 % above what they were. Raise one only together with the reason, in one commit. */
 const budgets: Readonly<Record<FunctionName, number>> = {
   'generate-oauth-url': 290_000,
+  start: 310_000,
   'slack-callback': 477_000,
   'msteams-callback': 745_000,
   sweep: 823_000,

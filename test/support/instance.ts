@@ -16,7 +16,10 @@ export interface Command {
 }
 
 /** Another instance of a service's functions, with a client of its own that can be made to fail and to stop. */
-export function startInstance(service: TestService, options: { fetch?: typeof fetch; maxAttempts?: number } = {}) {
+export function startInstance(
+  service: TestService,
+  options: { fetch?: typeof fetch; maxAttempts?: number; publicUrl?: string } = {},
+) {
   const client = documentClient(
     new DynamoDBClient({ ...localClientConfig(service.db.endpoint), maxAttempts: options.maxAttempts ?? 1 }),
   );
@@ -27,7 +30,7 @@ export function startInstance(service: TestService, options: { fetch?: typeof fe
     slackBaseUrl: service.slack.url,
     microsoftLoginBaseUrl: service.microsoft.url,
     microsoftGraphBaseUrl: service.microsoft.graphUrl,
-    publicUrl: service.url,
+    publicUrl: options.publicUrl ?? service.url,
     flowTtlSeconds: 300,
     log: service.log,
     now: service.now,
@@ -35,10 +38,14 @@ export function startInstance(service: TestService, options: { fetch?: typeof fe
   });
   return {
     faults,
-    hit: (callback: string): Promise<HttpResult> => {
+    hit: (callback: string, cookies: string[] = []): Promise<HttpResult> => {
       const name = callback.includes('/callback/msteams') ? 'msteams-callback' : 'slack-callback';
-      return handlers[name](callbackEvent(callback), createContext(name));
+      return handlers[name]({ ...eventOf('GET', callback), cookies }, createContext(name));
     },
+    visit: (startUrl: string): Promise<HttpResult> =>
+      handlers.start(startEvent('GET', startUrl), createContext('start')),
+    press: (startUrl: string, headers: Record<string, string>): Promise<HttpResult> =>
+      handlers.start({ ...startEvent('POST', startUrl), headers }, createContext('start')),
     /** Does something just before the first command that is looked for is sent. */
     before(matches: (command: Command) => boolean, act: () => Promise<unknown>) {
       let acted = false;
@@ -69,16 +76,21 @@ export function startInstance(service: TestService, options: { fetch?: typeof fe
   };
 }
 
-function callbackEvent(callback: string): HttpEvent {
-  const url = new URL(callback);
+function startEvent(method: string, startUrl: string): HttpEvent {
+  const ticket = new URL(startUrl).pathname.split('/').at(-1) ?? '';
+  return { ...eventOf(method, startUrl), routeKey: `${method} /connect/{ticket}`, pathParameters: { ticket } };
+}
+
+function eventOf(method: string, address: string): HttpEvent {
+  const url = new URL(address);
   return {
     version: '2.0',
-    routeKey: `GET ${url.pathname}`,
+    routeKey: `${method} ${url.pathname}`,
     rawPath: url.pathname,
     rawQueryString: url.search.slice(1),
     headers: {},
     isBase64Encoded: false,
-    requestContext: { requestId: 'test', http: { method: 'GET', path: url.pathname } },
+    requestContext: { requestId: 'test', http: { method, path: url.pathname } },
   } as HttpEvent;
 }
 
