@@ -1,6 +1,7 @@
 import * as z from 'zod/mini';
 import { loadConfig } from '../lib/config.ts';
 import { type Connection, connectionSchema } from '../lib/connection/connection.ts';
+import { shownConnection } from '../lib/connection/shown-connection.ts';
 import { ChatConnectError } from '../lib/errors.ts';
 import { connectionModes } from '../lib/flow/flow.ts';
 import { type ApiDeps, createApiHandler } from '../lib/http/api.ts';
@@ -46,7 +47,7 @@ export function createHandler(deps: ChannelConnectionsDeps): HttpHandler {
           matches: remainingFilter(query),
           orderOf: ({ createdAt, subjectKey }) => listOrderOf(createdAt, subjectKey),
         });
-        return { statusCode: 200, body: { ...page, data: page.data.map(shown) } };
+        return { statusCode: 200, body: { ...page, data: page.data.map(shownConnection) } };
       },
     },
     'GET /v1/channel-connections/{identifier}': {
@@ -54,7 +55,7 @@ export function createHandler(deps: ChannelConnectionsDeps): HttpHandler {
       async act({ caller, pathParameters }) {
         const identifier = pathParameters['identifier'] ?? '';
         const connection = await deps.connections.find(caller.environmentId, identifier);
-        if (connection) return { statusCode: 200, body: { data: shown(connection) } };
+        if (connection) return { statusCode: 200, body: { data: shownConnection(connection) } };
         throw new ChatConnectError(
           'connection_not_found',
           `Channel connection with identifier '${identifier}' not found`,
@@ -108,28 +109,6 @@ function remainingFilter(filters: Filters): ((connection: Connection) => boolean
 async function integrationIdOf(deps: ChannelConnectionsDeps, environmentId: string, identifier: string | undefined) {
   if (identifier === undefined) return undefined;
   return (await deps.integrations.find(environmentId, identifier))?.integrationId ?? null;
-}
-
-/** The contract's clients demand the field; the token itself comes from the token route only. */
-const accessTokenPlaceholder = 'hidden';
-
-function shown(connection: Connection) {
-  const { account, botUserId } = connection;
-  return {
-    identifier: connection.identifier,
-    channel: 'chat',
-    providerId: connection.providerId,
-    integrationIdentifier: connection.integrationIdentifier,
-    subscriberId: connection.subscriberId ?? null,
-    contextKeys: connection.contextKeys,
-    workspace: { id: account.id, name: account.name, botUserId },
-    auth: { accessToken: accessTokenPlaceholder },
-    status: connection.status,
-    statusReason: connection.statusReason,
-    scopes: connection.scopes,
-    createdAt: connection.createdAt,
-    updatedAt: connection.updatedAt,
-  };
 }
 
 export function compose(parts: { db: Database; log: ApiDeps['log'] }): ChannelConnectionsDeps {

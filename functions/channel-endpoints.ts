@@ -1,7 +1,7 @@
 import * as z from 'zod/mini';
 import { loadConfig } from '../lib/config.ts';
 import { type Endpoint, endpointSchema } from '../lib/endpoint/endpoint.ts';
-import { openWebhookUrl } from '../lib/endpoint/webhook-url.ts';
+import { shownEndpoint } from '../lib/endpoint/shown-endpoint.ts';
 import { ChatConnectError } from '../lib/errors.ts';
 import { type ApiDeps, createApiHandler } from '../lib/http/api.ts';
 import { lambdaLog, onLambda } from '../lib/http/lambda.ts';
@@ -52,7 +52,7 @@ export function createHandler(deps: ChannelEndpointsDeps): HttpHandler {
           matches: remainingFilter(query),
           orderOf: ({ createdAt, identifier }) => listOrderOf(createdAt, identifier),
         });
-        const data = await Promise.all(page.data.map((endpoint) => shown(deps.vault, endpoint)));
+        const data = await Promise.all(page.data.map((endpoint) => shownEndpoint(deps.vault, endpoint)));
         return { statusCode: 200, body: { ...page, data } };
       },
     },
@@ -61,7 +61,7 @@ export function createHandler(deps: ChannelEndpointsDeps): HttpHandler {
       async act({ caller, pathParameters }) {
         const identifier = pathParameters['identifier'] ?? '';
         const endpoint = await deps.endpoints.find(caller.environmentId, identifier);
-        if (endpoint) return { statusCode: 200, body: { data: await shown(deps.vault, endpoint) } };
+        if (endpoint) return { statusCode: 200, body: { data: await shownEndpoint(deps.vault, endpoint) } };
         throw new ChatConnectError('endpoint_not_found', `Channel endpoint with identifier '${identifier}' not found`);
       },
     },
@@ -126,30 +126,6 @@ function remainingFilter(filters: Filters): ((endpoint: Endpoint) => boolean) | 
     .slice(1);
   if (providerId !== undefined) tests.push((endpoint) => endpoint.providerId === providerId);
   return tests.length === 0 ? undefined : (endpoint) => tests.every((test) => test(endpoint));
-}
-
-async function shown(vault: Vault, endpoint: Endpoint) {
-  return {
-    identifier: endpoint.identifier,
-    channel: 'chat',
-    providerId: endpoint.providerId,
-    integrationIdentifier: endpoint.integrationIdentifier,
-    connectionIdentifier: endpoint.connectionIdentifier ?? null,
-    subscriberId: endpoint.subscriberId,
-    contextKeys: endpoint.contextKeys,
-    type: endpoint.target.type,
-    endpoint: await payloadOf(vault, endpoint),
-    createdAt: endpoint.createdAt,
-    updatedAt: endpoint.updatedAt,
-  };
-}
-
-/** Exactly the keys of its type: the contract's clients tell the types apart by them. */
-async function payloadOf(vault: Vault, endpoint: Endpoint) {
-  const { target } = endpoint;
-  if (target.type === 'slack_user') return { userId: target.userId };
-  if (target.type === 'ms_teams_user') return { userId: target.userId, tenantId: target.tenantId };
-  return { url: await openWebhookUrl(vault, endpoint, target.sealedUrl), channel: target.channel };
 }
 
 export interface ChannelEndpointsParts {
