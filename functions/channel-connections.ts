@@ -3,6 +3,7 @@ import { loadConfig } from '../lib/config.ts';
 import { type Connection, connectionSchema } from '../lib/connection/connection.ts';
 import { type DisconnectDeps, disconnect } from '../lib/connection/disconnect.ts';
 import { composeDisconnect, type DisconnectParts } from '../lib/connection/disconnect-deps.ts';
+import { shownConnection } from '../lib/connection/shown-connection.ts';
 import { ChatConnectError } from '../lib/errors.ts';
 import { connectionModes } from '../lib/flow/flow.ts';
 import { type ApiDeps, createApiHandler } from '../lib/http/api.ts';
@@ -47,14 +48,14 @@ export function createHandler(deps: ChannelConnectionsDeps): HttpHandler {
           matches: remainingFilter(query),
           orderOf: ({ createdAt, subjectKey }) => listOrderOf(createdAt, subjectKey),
         });
-        return { statusCode: 200, body: { ...page, data: page.data.map(shown) } };
+        return { statusCode: 200, body: { ...page, data: page.data.map(shownConnection) } };
       },
     },
     'GET /v1/channel-connections/{identifier}': {
       permissions: ['connect', 'manage'],
       async act({ caller, pathParameters }) {
         const connection = await found(deps, caller.environmentId, pathParameters['identifier']);
-        return { statusCode: 200, body: { data: shown(connection) } };
+        return { statusCode: 200, body: { data: shownConnection(connection) } };
       },
     },
     'DELETE /v1/channel-connections/{identifier}': {
@@ -124,28 +125,6 @@ function remainingFilter(filters: Filters): ((connection: Connection) => boolean
     tests.push((connection) => JSON.stringify(connection.contextKeys) === wanted);
   }
   return allOf(tests);
-}
-
-/** The contract's clients demand the field; the token itself comes from the token route only. */
-const accessTokenPlaceholder = 'hidden';
-
-function shown(connection: Connection) {
-  const { account, botUserId } = connection;
-  return {
-    identifier: connection.identifier,
-    channel: 'chat',
-    providerId: connection.providerId,
-    integrationIdentifier: connection.integrationIdentifier,
-    subscriberId: connection.subscriberId ?? null,
-    contextKeys: connection.contextKeys,
-    workspace: { id: account.id, name: account.name, botUserId },
-    auth: { accessToken: accessTokenPlaceholder },
-    status: connection.status,
-    statusReason: connection.statusReason,
-    scopes: connection.scopes,
-    createdAt: connection.createdAt,
-    updatedAt: connection.updatedAt,
-  };
 }
 
 export function compose(parts: DisconnectParts): ChannelConnectionsDeps {
