@@ -226,6 +226,20 @@ describe('POST /v1/channel-endpoints', () => {
     expect(await service.endpoints(environment)).toHaveLength(1);
   });
 
+  it('takes an identifier of a thousand characters that are longer than a key may be', async () => {
+    const identifier = `ü"${'é'.repeat(1022)}`;
+    const created = await post({ identifier });
+    await post({ identifier: 'later' });
+
+    const found = await get(encodeURIComponent(identifier));
+    const { next } = (await service.api(environment.apiKey, 'GET', `${path}?limit=1&orderDirection=ASC`)).json;
+    const rest = await service.api(environment.apiKey, 'GET', `${path}?orderDirection=ASC&after=${next}`);
+
+    expect(created.status).toBe(201);
+    expect(found.json).toEqual(created.json);
+    expect(rest.json.data).toMatchObject([{ identifier: 'later' }]);
+  });
+
   it('keeps identifiers of the form that flows derive for flows', async () => {
     const answer = await post({ identifier: `chendp_${'a'.repeat(64)}` });
 
