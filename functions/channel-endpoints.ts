@@ -20,6 +20,7 @@ import { dynamoConnectionStore } from '../lib/store/connection-store.ts';
 import type { Database } from '../lib/store/database.ts';
 import { dynamoEndpointStore, endpointOrderOf } from '../lib/store/endpoint-store.ts';
 import { dynamoApiKeyStore } from '../lib/store/environment-store.ts';
+import { dynamoIdempotencyStore } from '../lib/store/idempotency-store.ts';
 import { dynamoIntegrationStore } from '../lib/store/integration-store.ts';
 import { listOf } from '../lib/store/keys.ts';
 import type { ListSource } from '../lib/store/list.ts';
@@ -195,6 +196,7 @@ export function compose({ db, keyWrapper, log, now = Date.now }: ChannelEndpoint
   return {
     db,
     log,
+    idempotency: { store: dynamoIdempotencyStore(db), now },
     now,
     findApiKey: dynamoApiKeyStore(db).find,
     endpoints: dynamoEndpointStore(db),
@@ -205,6 +207,6 @@ export function compose({ db, keyWrapper, log, now = Date.now }: ChannelEndpoint
 }
 
 export const handler = onLambda(() => {
-  const config = loadConfig(['CONNECTIONS_TABLE', 'VAULT_KEY_ARN']);
+  const config = loadConfig(['CONNECTIONS_TABLE', 'FLOWS_TABLE', 'VAULT_KEY_ARN']);
   return createHandler(compose({ db: awsDatabase(config), keyWrapper: awsKeyWrapper(config), log: lambdaLog() }));
 });

@@ -19,6 +19,7 @@ import { awsDatabase } from '../lib/store/aws-database.ts';
 import type { Database } from '../lib/store/database.ts';
 import { dynamoApiKeyStore } from '../lib/store/environment-store.ts';
 import { dynamoFlowStore } from '../lib/store/flow-store.ts';
+import { dynamoIdempotencyStore } from '../lib/store/idempotency-store.ts';
 import { dynamoIntegrationStore } from '../lib/store/integration-store.ts';
 
 const scopes = z.optional(z.array(scopeSchema).check(z.maxLength(100)));
@@ -52,10 +53,11 @@ export interface GenerateOauthUrlDeps extends ApiDeps, IssueFlowDeps {}
 export function createHandler(deps: GenerateOauthUrlDeps): HttpHandler {
   const route = (requestOf: (call: ApiCall) => OauthUrlRequest, statusCode = 201): ApiRoute => ({
     permissions: ['connect'],
+    idempotency: 'first answer',
     async act(call) {
       const issued = await issueFlow(deps, call.caller, requestOf(call));
       call.log.info('flow issued');
-      return { statusCode, body: { data: issued } };
+      return { statusCode, body: { data: issued }, usableUntil: Date.parse(issued.expiresAt) };
     },
   });
   return createApiHandler(deps, {
@@ -103,6 +105,7 @@ export function compose({ db, now = Date.now, ...parts }: GenerateOauthUrlParts)
     ...parts,
     now,
     flows: dynamoFlowStore(db),
+    idempotency: { store: dynamoIdempotencyStore(db), now },
     findApiKey: expiringCache(cache, dynamoApiKeyStore(db).find),
     findIntegration: (environmentId, identifier) => cachedIntegration(JSON.stringify([environmentId, identifier])),
   };
