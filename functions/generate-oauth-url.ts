@@ -44,18 +44,20 @@ const contextHash = z.optional(z.string());
 const chatOauthBody = z.strictObject({ ...common, ...connect, userScope: scopes, mode: z.optional(z.enum(flowModes)) });
 const connectBody = z.strictObject({ ...common, ...connect, contextHash });
 const linkUserBody = z.strictObject({ ...common, subscriberId: textSchema, contextHash, userScope: scopes });
+const { integrationIdentifier, context } = common;
+const linkBody = z.strictObject({ integrationIdentifier, subscriberId: textSchema, context, contextHash });
 
 export interface GenerateOauthUrlDeps extends ApiDeps, IssueFlowDeps {}
 
-/** The three ways of asking for an OAuth URL. */
+/** The ways of asking for an OAuth URL. */
 export function createHandler(deps: GenerateOauthUrlDeps): HttpHandler {
-  const route = (requestOf: (call: ApiCall) => OauthUrlRequest): ApiRoute => ({
+  const route = (requestOf: (call: ApiCall) => OauthUrlRequest, statusCode = 201): ApiRoute => ({
     permissions: ['connect'],
     idempotency: 'first answer',
     async act(call) {
       const issued = await issueFlow(deps, call.caller, requestOf(call));
       call.log.info('flow issued');
-      return { statusCode: 201, body: { data: issued }, usableUntil: Date.parse(issued.expiresAt) };
+      return { statusCode, body: { data: issued }, usableUntil: Date.parse(issued.expiresAt) };
     },
   });
   return createApiHandler(deps, {
@@ -71,6 +73,10 @@ export function createHandler(deps: GenerateOauthUrlDeps): HttpHandler {
       ...validated(linkUserBody, body),
       mode: 'link_user',
     })),
+    'POST /v1/integrations/channel-endpoints/link': route(
+      ({ body }) => ({ ...validated(linkBody, body), mode: 'link_user' }),
+      200,
+    ),
   });
 }
 

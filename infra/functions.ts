@@ -75,7 +75,7 @@ export const functionSettings: Readonly<Record<FunctionName, FunctionSettings>> 
   },
   'channel-endpoints': {
     ...apiCall,
-    connections: { actions: ['GetItem', 'BatchGetItem'], queriedIndexes: allIndexes },
+    connections: { actions: ['GetItem', 'BatchGetItem', 'PutItem', 'UpdateItem'], queriedIndexes: allIndexes },
     flows: idempotency,
     opensVault: true,
   },

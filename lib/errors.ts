@@ -12,6 +12,7 @@ const statuses = {
   cursors_conflict: 400,
   unsupported_order: 400,
   idempotency_key_too_long: 400,
+  endpoint_format_mismatch: 400,
   unauthorized: 401,
   forbidden: 403,
   not_found: 404,

@@ -1,6 +1,7 @@
 import { type Connection, derivedIdentifier, fence, subjectKeyIn, subjectKeyOf } from '../connection/connection.ts';
 import { hashOf, randomToken } from '../crypto.ts';
 import { type Endpoint, type EndpointTarget, endpointIdentifierOf } from '../endpoint/endpoint.ts';
+import { keepWhileConnected } from '../endpoint/keep-while-connected.ts';
 import { sealWebhookUrl } from '../endpoint/webhook-url.ts';
 import { type Account, grantIdOf, type Token } from '../grant/grant.ts';
 import { type RevokeDeps, revokeGrantIfUnshared, revokeUnstoredToken } from '../grant/revoke-if-unshared.ts';
@@ -340,10 +341,7 @@ async function writeWebhook(
   return writeEndpoint(deps, integration, flow, account, connection, target, channel);
 }
 
-/**
- * Points a subscriber at a person, channel or webhook. When the connection was deleted or moved meanwhile, the endpoint
- * goes too: whoever does that looks for endpoints after it, and this looks at the connection after its endpoint.
- */
+/** Points a subscriber at a person, channel or webhook. When the connection was deleted or moved meanwhile, it fails. */
 export async function writeEndpoint(
   deps: Pick<FinishDeps, 'endpoints' | 'connections' | 'now'>,
   integration: Integration,
@@ -376,14 +374,8 @@ export async function writeEndpoint(
   if (!written && !(await deps.endpoints.find(flow.environmentId, endpoint.identifier))) {
     throw new FlowFailure('deleted_meanwhile');
   }
-  if (connection) {
-    const current = await deps.connections.get(flow.environmentId, connection.subjectKey);
-    const isLiving = current !== undefined && current.deletedAt === undefined;
-    if (!isLiving || current.account.id !== connection.account.id) {
-      await deps.endpoints.remove(endpoint, { asOf: deps.now(), flowId: flow.flowId });
-      throw new FlowFailure(isLiving ? 'wrong_workspace' : 'deleted_meanwhile');
-    }
-  }
+  const end = await keepWhileConnected(deps, endpoint, connection?.account.id);
+  if (end !== 'kept') throw new FlowFailure(end === 'moved' ? 'wrong_workspace' : 'deleted_meanwhile');
   return endpoint.identifier;
 }
 

@@ -1,4 +1,5 @@
 import * as z from 'zod/mini';
+import { contextSetOf } from '../context/context.ts';
 import { hashOf } from '../crypto.ts';
 import { ChatConnectError } from '../errors.ts';
 import type { Database } from '../store/database.ts';
@@ -58,7 +59,7 @@ function splitContextKeys(rawQuery: URLSearchParams) {
   const given = rawQuery.getAll('contextKeys');
   const others: Record<string, string> = {};
   for (const [name, value] of rawQuery) if (name !== 'contextKeys') others[name] = value;
-  const contextKeys = given.length === 0 ? undefined : given.filter((key) => key !== '').sort();
+  const contextKeys = given.length === 0 ? undefined : contextSetOf(given.filter((key) => key !== ''));
   return { contextKeys, others };
 }
 

@@ -202,7 +202,7 @@ describe('the functions', () => {
     ],
     'channel-connections': [...connections('GetItem', 'BatchGetItem'), ...queries(...allIndexes), ...idempotency],
     'channel-endpoints': [
-      ...connections('GetItem', 'BatchGetItem'),
+      ...connections('GetItem', 'BatchGetItem', 'PutItem', 'UpdateItem'),
       ...queries(...allIndexes),
       ...idempotency,
       ...unwraps,
