@@ -11,7 +11,7 @@ import {
   updateOf,
 } from './database.ts';
 import { keyOf, listOf, listOrderOf } from './keys.ts';
-import { readList } from './list.ts';
+import { everyRow } from './list.ts';
 
 /** What is left of a deleted endpoint, for a day: it fences off older writers, and holds nothing of what it was. */
 const tombstoneSchema = z.object({ asOf: z.number(), deletedAt: z.number() });
@@ -130,21 +130,9 @@ export function dynamoEndpointStore(db: Database): EndpointStore {
       );
       return written !== undefined;
     },
-    async listThroughConnection(environmentId, connectionKey) {
-      const endpoints: Endpoint[] = [];
-      let after: string | undefined;
-      do {
-        const page = await readList(db, endpointSchema, {
-          index: 'byConnection',
-          partition: listOf.throughConnection(environmentId, connectionKey),
-          direction: 'ASC',
-          limit: 100,
-          after,
-        });
-        endpoints.push(...page.rows);
-        after = page.more ? page.last : undefined;
-      } while (after !== undefined);
-      return endpoints;
+    listThroughConnection(environmentId, connectionKey) {
+      const partition = listOf.throughConnection(environmentId, connectionKey);
+      return Array.fromAsync(everyRow(db, endpointSchema, { index: 'byConnection', partition }));
     },
   };
 }

@@ -68,6 +68,16 @@ export function startInstance(service: TestService, options: { fetch?: typeof fe
         { step: 'initialize', name: 'before', override: true },
       );
     },
+    /** Does something just before every command that is looked for is sent. */
+    beforeEach(matches: (command: Command) => boolean, act: () => Promise<unknown>) {
+      client.middlewareStack.add(
+        (next, context) => async (args) => {
+          if (matches({ name: context.commandName ?? '', input: args.input })) await act();
+          return next(args);
+        },
+        { step: 'initialize', name: 'beforeEach', override: true },
+      );
+    },
     /** Loses the answer of the first command that is looked for, below the SDK's own retries. */
     loseAnswer(matches: (command: Command) => boolean) {
       let lost = false;
