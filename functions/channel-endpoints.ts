@@ -5,7 +5,7 @@ import { openWebhookUrl } from '../lib/endpoint/webhook-url.ts';
 import { ChatConnectError } from '../lib/errors.ts';
 import { type ApiDeps, createApiHandler } from '../lib/http/api.ts';
 import { lambdaLog, onLambda } from '../lib/http/lambda.ts';
-import { listRows, parseListQuery } from '../lib/http/list-route.ts';
+import { listQuerySchema, listRows, parseListQuery } from '../lib/http/list-route.ts';
 import type { HttpHandler } from '../lib/http/types.ts';
 import { providerIds } from '../lib/integration/integration.ts';
 import { awsDatabase } from '../lib/store/aws-database.ts';
@@ -22,13 +22,13 @@ import { environmentVault } from '../lib/vault/environment-vault.ts';
 import type { KeyWrapper } from '../lib/vault/key-wrapper.ts';
 import type { Vault } from '../lib/vault/vault.ts';
 
-const listFilters = {
+export const listQuery = listQuerySchema({
   subscriberId: z.optional(z.string()),
   channel: z.optional(z.literal('chat', 'must be "chat"')),
   providerId: z.optional(z.enum(providerIds)),
   integrationIdentifier: z.optional(z.string()),
   connectionIdentifier: z.optional(z.string()),
-};
+});
 
 export interface ChannelEndpointsDeps extends ApiDeps {
   readonly db: Database;
@@ -44,8 +44,8 @@ export function createHandler(deps: ChannelEndpointsDeps): HttpHandler {
     'GET /v1/channel-endpoints': {
       permissions: ['connect', 'manage'],
       async act({ caller: { environmentId }, rawQuery }) {
-        const { paging, filters, contextKeys } = parseListQuery(rawQuery, listFilters);
-        const query = { ...filters, contextKeys, ...(await idsOf(deps, environmentId, filters)) };
+        const { paging, filters } = parseListQuery(rawQuery, listQuery);
+        const query = { ...filters, ...(await idsOf(deps, environmentId, filters)) };
         const page = await listRows(deps.db, endpointSchema, {
           paging,
           sources: [sourceOf(environmentId, query)],

@@ -1,5 +1,6 @@
 import * as z from 'zod/mini';
 import { loadConfig } from '../lib/config.ts';
+import { uncheckedContext } from '../lib/context/context.ts';
 import { expiringCache } from '../lib/expiring-cache.ts';
 import { connectionModes, flowModes } from '../lib/flow/flow.ts';
 import { type IssueFlowDeps, issueFlow, type OauthUrlRequest } from '../lib/flow/issue-flow.ts';
@@ -30,7 +31,7 @@ const common = {
     .check(z.minLength(1, 'Integration identifier is required'), z.maxLength(1024)),
   subscriberId: z.optional(textSchema),
   connectionIdentifier: z.optional(identifierSchema),
-  context: z.optional(z.unknown()),
+  context: z.optional(uncheckedContext),
   returnUrl: z.optional(z.string()),
   binding: z.optional(z.enum(bindings)),
 };
@@ -41,9 +42,14 @@ const connect = {
 };
 const contextHash = z.optional(z.string());
 
-const chatOauthBody = z.strictObject({ ...common, ...connect, userScope: scopes, mode: z.optional(z.enum(flowModes)) });
-const connectBody = z.strictObject({ ...common, ...connect, contextHash });
-const linkUserBody = z.strictObject({ ...common, subscriberId: textSchema, contextHash, userScope: scopes });
+export const chatOauthBody = z.strictObject({
+  ...common,
+  ...connect,
+  userScope: scopes,
+  mode: z.optional(z.enum(flowModes)),
+});
+export const connectBody = z.strictObject({ ...common, ...connect, contextHash });
+export const linkUserBody = z.strictObject({ ...common, subscriberId: textSchema, contextHash, userScope: scopes });
 
 export interface GenerateOauthUrlDeps extends ApiDeps, IssueFlowDeps {}
 

@@ -20,7 +20,7 @@ import { awsKeyWrapper } from '../lib/vault/aws-key-wrapper.ts';
 import { environmentVault } from '../lib/vault/environment-vault.ts';
 import type { KeyWrapper } from '../lib/vault/key-wrapper.ts';
 
-const createBody = z.strictObject({
+export const createBody = z.strictObject({
   providerId: z.enum(providerIds, 'must be "slack" or "msteams"'),
   channel: z.optional(z.literal('chat', 'must be "chat"')),
   name: z.optional(z.string().check(z.minLength(1), z.maxLength(200))),

@@ -14,7 +14,8 @@ const budgets: Readonly<Record<FunctionName, number>> = {
   integrations: 343_000,
   'channel-connections': 324_000,
   'channel-endpoints': 351_000,
-  meta: 28_500,
+  // A quarter of it is the function; the document beside it is read only when somebody asks for it.
+  meta: 110_000,
 };
 
 /** What a function does not use, it does not load. */
