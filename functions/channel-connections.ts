@@ -1,6 +1,8 @@
 import * as z from 'zod/mini';
 import { loadConfig } from '../lib/config.ts';
 import { type Connection, connectionSchema } from '../lib/connection/connection.ts';
+import { type DisconnectDeps, disconnect } from '../lib/connection/disconnect.ts';
+import { composeDisconnect, type DisconnectParts } from '../lib/connection/disconnect-deps.ts';
 import { ChatConnectError } from '../lib/errors.ts';
 import { connectionModes } from '../lib/flow/flow.ts';
 import { type ApiDeps, createApiHandler } from '../lib/http/api.ts';
@@ -9,13 +11,12 @@ import { listQuerySchema, listRows, parseListQuery } from '../lib/http/list-rout
 import type { HttpHandler } from '../lib/http/types.ts';
 import { providerIds } from '../lib/integration/integration.ts';
 import { awsDatabase } from '../lib/store/aws-database.ts';
-import { type ConnectionStore, dynamoConnectionStore } from '../lib/store/connection-store.ts';
 import type { Database } from '../lib/store/database.ts';
 import { dynamoApiKeyStore } from '../lib/store/environment-store.ts';
 import { dynamoIdempotencyStore } from '../lib/store/idempotency-store.ts';
-import { dynamoIntegrationStore, type IntegrationStore } from '../lib/store/integration-store.ts';
 import { listOf, listOrderOf } from '../lib/store/keys.ts';
 import type { ListSource } from '../lib/store/list.ts';
+import { awsKeyWrapper } from '../lib/vault/aws-key-wrapper.ts';
 
 export const listQuery = listQuerySchema({
   subscriberId: z.optional(z.string()),
@@ -25,10 +26,8 @@ export const listQuery = listQuerySchema({
   integrationIdentifier: z.optional(z.string()),
 });
 
-export interface ChannelConnectionsDeps extends ApiDeps {
+export interface ChannelConnectionsDeps extends ApiDeps, DisconnectDeps {
   readonly db: Database;
-  readonly connections: Pick<ConnectionStore, 'find'>;
-  readonly integrations: Pick<IntegrationStore, 'find'>;
 }
 
 /** What was connected, without its tokens. */
@@ -53,16 +52,36 @@ export function createHandler(deps: ChannelConnectionsDeps): HttpHandler {
     'GET /v1/channel-connections/{identifier}': {
       permissions: ['connect', 'manage'],
       async act({ caller, pathParameters }) {
-        const identifier = pathParameters['identifier'] ?? '';
-        const connection = await deps.connections.find(caller.environmentId, identifier);
-        if (connection) return { statusCode: 200, body: { data: shown(connection) } };
-        throw new ChatConnectError(
-          'connection_not_found',
-          `Channel connection with identifier '${identifier}' not found`,
-        );
+        const connection = await found(deps, caller.environmentId, pathParameters['identifier']);
+        return { statusCode: 200, body: { data: shown(connection) } };
+      },
+    },
+    'DELETE /v1/channel-connections/{identifier}': {
+      permissions: ['manage'],
+      async act({ caller, pathParameters, log }) {
+        const identifier = pathParameters['identifier'];
+        const connection = await found(deps, caller.environmentId, identifier);
+        if (!(await disconnect({ ...deps, log }, connection))) throw notFound(identifier);
+        log.info('connection deleted', logFields(connection));
+        return { statusCode: 204, body: undefined };
       },
     },
   });
+}
+
+/** @throws ChatConnectError `connection_not_found` */
+async function found(deps: ChannelConnectionsDeps, environmentId: string, identifier = ''): Promise<Connection> {
+  const connection = await deps.connections.find(environmentId, identifier);
+  if (!connection) throw notFound(identifier);
+  return connection;
+}
+
+function notFound(identifier = ''): ChatConnectError {
+  return new ChatConnectError('connection_not_found', `Channel connection with identifier '${identifier}' not found`);
+}
+
+function logFields({ integrationId, subjectKey }: Connection) {
+  return { integrationId, connectionKey: subjectKey };
 }
 
 interface Filters {
@@ -133,24 +152,21 @@ function shown(connection: Connection) {
   };
 }
 
-export interface ChannelConnectionsParts {
-  readonly db: Database;
-  readonly log: ApiDeps['log'];
-  readonly now?: () => number;
-}
-
-export function compose({ db, log, now = Date.now }: ChannelConnectionsParts): ChannelConnectionsDeps {
-  return {
-    db,
-    log,
-    idempotency: { store: dynamoIdempotencyStore(db), now },
-    findApiKey: dynamoApiKeyStore(db).find,
-    connections: dynamoConnectionStore(db),
-    integrations: dynamoIntegrationStore(db),
-  };
+export function compose(parts: DisconnectParts): ChannelConnectionsDeps {
+  const { db } = parts;
+  const disconnecting = composeDisconnect(parts);
+  const idempotency = { store: dynamoIdempotencyStore(db), now: disconnecting.now };
+  return { ...disconnecting, db, idempotency, findApiKey: dynamoApiKeyStore(db).find };
 }
 
 export const handler = onLambda(() => {
-  const config = loadConfig(['CONNECTIONS_TABLE', 'FLOWS_TABLE']);
-  return createHandler(compose({ db: awsDatabase(config), log: lambdaLog() }));
+  const config = loadConfig(['CONNECTIONS_TABLE', 'FLOWS_TABLE', 'VAULT_KEY_ARN', 'SLACK_BASE_URL']);
+  return createHandler(
+    compose({
+      db: awsDatabase(config),
+      keyWrapper: awsKeyWrapper(config),
+      slackBaseUrl: config.SLACK_BASE_URL,
+      log: lambdaLog(),
+    }),
+  );
 });

@@ -1,6 +1,5 @@
 import * as z from 'zod/mini';
 import { loadConfig } from '../lib/config.ts';
-import { uncheckedContext } from '../lib/context/context.ts';
 import { expiringCache } from '../lib/expiring-cache.ts';
 import { connectionModes, flowModes } from '../lib/flow/flow.ts';
 import { type IssueFlowDeps, issueFlow, type OauthUrlRequest } from '../lib/flow/issue-flow.ts';
@@ -31,7 +30,7 @@ const common = {
     .check(z.minLength(1, 'Integration identifier is required'), z.maxLength(1024)),
   subscriberId: z.optional(textSchema),
   connectionIdentifier: z.optional(identifierSchema),
-  context: z.optional(uncheckedContext),
+  context: z.optional(z.unknown()),
   returnUrl: z.optional(z.string()),
   binding: z.optional(z.enum(bindings)),
 };
@@ -50,18 +49,20 @@ export const chatOauthBody = z.strictObject({
 });
 export const connectBody = z.strictObject({ ...common, ...connect, contextHash });
 export const linkUserBody = z.strictObject({ ...common, subscriberId: textSchema, contextHash, userScope: scopes });
+const { integrationIdentifier, context } = common;
+export const linkBody = z.strictObject({ integrationIdentifier, subscriberId: textSchema, context, contextHash });
 
 export interface GenerateOauthUrlDeps extends ApiDeps, IssueFlowDeps {}
 
-/** The three ways of asking for an OAuth URL. */
+/** The ways of asking for an OAuth URL. */
 export function createHandler(deps: GenerateOauthUrlDeps): HttpHandler {
-  const route = (requestOf: (call: ApiCall) => OauthUrlRequest): ApiRoute => ({
+  const route = (requestOf: (call: ApiCall) => OauthUrlRequest, statusCode = 201): ApiRoute => ({
     permissions: ['connect'],
     idempotency: 'first answer',
     async act(call) {
       const issued = await issueFlow(deps, call.caller, requestOf(call));
       call.log.info('flow issued');
-      return { statusCode: 201, body: { data: issued }, usableUntil: Date.parse(issued.expiresAt) };
+      return { statusCode, body: { data: issued }, usableUntil: Date.parse(issued.expiresAt) };
     },
   });
   return createApiHandler(deps, {
@@ -77,6 +78,10 @@ export function createHandler(deps: GenerateOauthUrlDeps): HttpHandler {
       ...validated(linkUserBody, body),
       mode: 'link_user',
     })),
+    'POST /v1/integrations/channel-endpoints/link': route(
+      ({ body }) => ({ ...validated(linkBody, body), mode: 'link_user' }),
+      200,
+    ),
   });
 }
 

@@ -3,7 +3,7 @@ import { listQuery } from '../../functions/channel-connections.ts';
 import { connectionSchema } from '../../lib/connection/connection.ts';
 import { providerIds } from '../../lib/integration/integration.ts';
 import { listAnswer, listQueryTexts, listRefused } from './lists.ts';
-import { exampleTime, type Operations } from './operation.ts';
+import { type Example, exampleTime, type Operations } from './operation.ts';
 import { dataOf, described, named, time } from './schemas.ts';
 
 described(listQuery, {
@@ -74,6 +74,12 @@ const acmeSlack = {
   updatedAt: exampleTime,
 };
 
+const unknown: Example = {
+  summary: 'No such connection',
+  path: { identifier: 'acme-slck' },
+  answer: { error: 'connection_not_found', message: "Channel connection with identifier 'acme-slck' not found" },
+};
+
 export const connectionOperations: Operations = {
   'GET /v1/channel-connections': {
     operationId: 'listChannelConnections',
@@ -128,14 +134,26 @@ export const connectionOperations: Operations = {
           },
         },
       },
-      unknown: {
-        summary: 'No such connection',
-        path: { identifier: 'acme-slck' },
-        answer: {
-          error: 'connection_not_found',
-          message: "Channel connection with identifier 'acme-slck' not found",
-        },
+      unknown,
+    },
+  },
+  'DELETE /v1/channel-connections/{identifier}': {
+    operationId: 'deleteChannelConnection',
+    summary: 'Disconnect',
+    description:
+      'Its endpoints go with it. When nobody else needs the token, `configurations.revoke` says what becomes of it.',
+    permissions: ['manage'],
+    path: { identifier: 'The connection’s identifier, given or derived.' },
+    answers: { 204: { description: 'It is gone.' } },
+    errors: ['connection_not_found'],
+    examples: {
+      slack: {
+        summary: 'A Slack workspace',
+        after: ['generateConnectOAuthUrl.slack'],
+        path: { identifier: 'acme-slack' },
+        answer: { status: 204 },
       },
+      unknown,
     },
   },
 };

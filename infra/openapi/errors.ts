@@ -34,7 +34,7 @@ const invalid = named(
   'ValidationError',
   described(z.object({ ...shape, errors: z.record(z.string(), fieldErrors) }), {
     ...texts,
-    errors: 'What is wrong with the request, under `general`.',
+    errors: 'What is wrong with the request, by field or under `general`.',
   }),
 );
 const internal = named(
@@ -52,7 +52,14 @@ export function statusOf(code: ErrorCode): number {
 }
 
 /** Every code that a route can answer: its own, and those of its kind. */
-export function errorsOf({ permissions, query, body, idempotency, errors = [] }: Operation): ErrorCode[] {
+export function errorsOf({
+  permissions,
+  query,
+  body,
+  idempotency,
+  errors = [],
+  raceErrors = [],
+}: Operation): ErrorCode[] {
   if (permissions.length === 0) return [...errors];
   const possible = new Set<ErrorCode>([
     ...(['unauthorized', 'forbidden', 'internal_error', 'unavailable'] as const),
@@ -61,6 +68,7 @@ export function errorsOf({ permissions, query, body, idempotency, errors = [] }:
     ...(idempotency ? (['idempotency_key_too_long', 'idempotency_key_reused'] as const) : []),
     ...(idempotency === 'once' ? (['idempotency_in_progress'] as const) : []),
     ...errors,
+    ...raceErrors,
   ]);
   return errorCodes.filter((code) => possible.has(code));
 }

@@ -1,10 +1,12 @@
 import * as z from 'zod/mini';
-import { createBody } from '../../functions/integrations.ts';
+import { createBody, updateBody } from '../../functions/integrations.ts';
+import type { ErrorCode } from '../../lib/errors.ts';
 import { configurationsSchema, credentialsSchema, providerIds } from '../../lib/integration/integration.ts';
+import { nullable } from '../../lib/integration/request-schemas.ts';
 import { type Example, exampleTime, type Operations } from './operation.ts';
 import { dataOf, described, named, time } from './schemas.ts';
 
-named(
+const credentials = named(
   'Credentials',
   described(credentialsSchema, {
     clientId: 'The client id of the app. Required.',
@@ -17,41 +19,66 @@ named(
     redirectUrl: 'Where browsers go when a flow is over, unless its request has a `returnUrl`.',
     hmac: 'Whether requests for OAuth URLs need a `contextHash`.',
   }),
-  { description: 'What an app proves itself with. Secrets are stored encrypted; nothing of this is ever answered.' },
+  {
+    description:
+      'What an app proves itself with. Secrets are stored encrypted; nothing of this is ever answered. Keys of the SDK for other providers are ignored.',
+  },
 );
 
-named(
-  'Configurations',
-  described(configurationsSchema, {
-    binding: 'Who may finish a flow. Only `direct` so far.',
-    accountChange: 'Whether a reconnect may move a connection to another workspace or tenant. Default: `allow`.',
-    scopes: 'Slack: bot scopes of requests that name none.',
-    userScopes: 'Slack: user scopes of requests that name none. Default: `identity.basic`.',
-    allowedScopes: 'Slack: what a request may ask for at most. Default: anything.',
-    returnUrls: 'What the `returnUrl` of a request may equal.',
-    productName: 'What pages call your product. Default: the name of the integration.',
-    tenantProof: 'Teams: whose sign-in proves a tenant. Default: `member`.',
-    requiredRoles: 'Teams: application permissions that a tenant must have granted before its connection is active.',
-    installBot: 'Teams: whether the Teams app is installed for people who are linked. Default: `false`.',
-    teamsManifestId: 'Teams: `id` in the manifest of the Teams app. Default: the client id.',
-    clientAuth: 'Teams: how the app proves itself to Entra. Default: `secret`.',
-  }),
-  { description: 'Settings of an integration.' },
+const settings = {
+  binding: 'Who may finish a flow. Only `direct` so far.',
+  accountChange: 'Whether a reconnect may move a connection to another workspace or tenant. Default: `allow`.',
+  revoke:
+    'What becomes of a token that nobody needs any more: it is ended, the app is removed from the workspace, or nothing. Default: `token`.',
+  scopes: 'Slack: bot scopes of requests that name none.',
+  userScopes: 'Slack: user scopes of requests that name none. Default: `identity.basic`.',
+  allowedScopes: 'Slack: what a request may ask for at most. Default: anything.',
+  returnUrls: 'What the `returnUrl` of a request may equal.',
+  productName: 'What pages call your product. Default: the name of the integration.',
+  tenantProof: 'Teams: whose sign-in proves a tenant. Default: `member`.',
+  requiredRoles: 'Teams: application permissions that a tenant must have granted before its connection is active.',
+  installBot: 'Teams: whether the Teams app is installed for people who are linked. Default: `false`.',
+  teamsManifestId: 'Teams: `id` in the manifest of the Teams app. Default: the client id.',
+  clientAuth: 'Teams: how the app proves itself to Entra. Default: `secret`.',
+};
+const configurations = named('Configurations', described(configurationsSchema, settings), {
+  description: 'Settings of an integration. Keys of the SDK for other providers are ignored.',
+});
+const configurationsChange = named(
+  'ConfigurationsChange',
+  described(z.strictObject(nullable(configurationsSchema.shape)), settings),
+  { description: 'Settings to merge into those that the integration has. Null removes one.' },
 );
 
-described(createBody, {
+const common = {
+  name: 'For people. Default: `Slack` or `MS Teams`.',
+  _environmentId: 'The environment of the API key; no other one is possible.',
+  active: 'Whether it is listed among the active ones. Default: `false`.',
+  check: 'Has no effect.',
+  conditions: 'Has no effect.',
+};
+
+/** The handlers also take, and leave out, what the SDK has for other providers. */
+const createRequest = described(z.extend(createBody, { credentials, configurations: z.optional(configurations) }), {
+  ...common,
   providerId: 'Whose app it is.',
   channel: 'Always `chat`.',
-  name: 'For people. Default: `Slack` or `MS Teams`.',
   identifier: 'What requests name it by. Default: made from the name.',
-  _environmentId: 'The environment of the API key; no other one is possible.',
-  credentials: 'What the app proves itself with. Required.',
+  credentials: 'What the app proves itself with.',
   configurations: 'Settings.',
-  active: 'Shown again, and has no effect. Default: `false`.',
-  check: 'Has no effect.',
   kind: 'Has no effect.',
-  conditions: 'Has no effect.',
 });
+const updateRequest = described(
+  z.extend(updateBody, { credentials: z.optional(credentials), configurations: z.optional(configurationsChange) }),
+  {
+    ...common,
+    name: 'For people.',
+    identifier: 'Cannot be changed; the same one may be repeated.',
+    active: 'Whether it is listed among the active ones.',
+    credentials: 'In place of all that are kept. Another `clientId` only while there are no connections.',
+    configurations: 'What to change of the settings.',
+  },
+);
 
 const shape = {
   _id: z.string(),
@@ -61,7 +88,7 @@ const shape = {
   identifier: z.string(),
   providerId: z.enum(providerIds),
   channel: z.literal('chat'),
-  configurations: configurationsSchema,
+  configurations,
   active: z.boolean(),
   deleted: z.literal(false),
   primary: z.literal(false),
@@ -77,7 +104,7 @@ const texts = {
   providerId: 'Whose app it is.',
   channel: 'Always `chat`.',
   configurations: 'Settings, as given.',
-  active: 'As given. Has no effect.',
+  active: 'Whether it is listed among the active ones.',
   deleted: 'Always `false`.',
   primary: 'Always `false`.',
   createdAt: 'When it was created.',
@@ -121,9 +148,11 @@ const hmacBody = {
   credentials: { ...slackBody.credentials, hmac: true },
 } as const;
 
+const slackId = '65a4fb2e8c1d4e0007b3c9d1';
+
 function shown(body: { identifier: string; name?: string; providerId: string; configurations?: object }) {
   return {
-    _id: '65a4fb2e8c1d4e0007b3c9d1',
+    _id: slackId,
     _environmentId: '65a4fa9b8c1d4e0007b3c9c0',
     _organizationId: '65a4fa9b8c1d4e0007b3c9c0',
     name: body.name ?? 'Slack',
@@ -143,13 +172,35 @@ function created(summary: string, body: Parameters<typeof shown>[0]): Example {
   return { summary, body, answer: { status: 201, body: { data: shown(body) } } };
 }
 
+const { returnUrls: _, ...settled } = slackBody.configurations;
+
+function updates(summary: string, body: object, changed: object): Example {
+  return {
+    summary,
+    after: ['createIntegration.slack'],
+    path: { integrationId: slackId },
+    body,
+    answer: { status: 200, body: { data: { ...shown(slackBody), ...changed } } },
+  };
+}
+
+function refuses(summary: string, body: object, error: ErrorCode, message: string): Example {
+  return {
+    summary,
+    after: ['createIntegration.slack'],
+    path: { integrationId: slackId },
+    body,
+    answer: { error, message },
+  };
+}
+
 export const integrationOperations: Operations = {
   'POST /v1/integrations': {
     operationId: 'createIntegration',
     summary: 'Store an app',
     permissions: ['manage'],
     idempotency: 'once',
-    body: createBody,
+    body: createRequest,
     answers: { 201: { description: 'The integration, without its credentials.', content: dataOf(integration) } },
     errors: ['conflict', 'unsupported_binding'],
     examples: {
@@ -193,6 +244,113 @@ export const integrationOperations: Operations = {
         summary: 'One integration',
         after: ['createIntegration.slack'],
         answer: { status: 200, body: { data: [{ ...shown(slackBody), credentials: {} }] } },
+      },
+    },
+  },
+  'GET /v1/integrations/active': {
+    operationId: 'listActiveIntegrations',
+    summary: 'List the active apps',
+    permissions: ['connect', 'manage'],
+    answers: { 200: { description: 'The integrations that are active.', content: dataOf(z.array(listedIntegration)) } },
+    examples: {
+      none: {
+        summary: 'The only integration is not active',
+        after: ['createIntegration.slack'],
+        answer: { status: 200, body: { data: [] } },
+      },
+    },
+  },
+  'PUT /v1/integrations/{integrationId}': {
+    operationId: 'updateIntegration',
+    summary: 'Change an app',
+    description: 'Open OAuth URLs go on with the new credentials. Of several changes at the same time, none is lost.',
+    permissions: ['manage'],
+    path: { integrationId: '`_id` of the integration.' },
+    body: updateRequest,
+    answers: { 200: { description: 'The integration, without its credentials.', content: dataOf(integration) } },
+    errors: [
+      'integration_not_found',
+      'no_properties',
+      'identifier_immutable',
+      'unsupported_binding',
+      'client_id_in_use',
+    ],
+    raceErrors: ['conflict'],
+    examples: {
+      activate: updates('Make it active', { active: true }, { active: true }),
+      settings: updates(
+        'Change one setting and remove another',
+        { configurations: { productName: 'Your New Product', returnUrls: null } },
+        { configurations: { ...settled, productName: 'Your New Product' } },
+      ),
+      secret: updates(
+        'A new client secret',
+        { credentials: { ...slackBody.credentials, secretKey: 'your-new-client-secret' } },
+        {},
+      ),
+      nothing: refuses('Nothing to change', {}, 'no_properties', 'No properties found for update'),
+      identifier: refuses(
+        'Another identifier',
+        { identifier: 'slack-2' },
+        'identifier_immutable',
+        'The identifier of an integration cannot be changed.',
+      ),
+      binding: refuses(
+        'A binding that is not supported',
+        { configurations: { binding: 'browser' } },
+        'unsupported_binding',
+        'The binding "browser" is not supported yet. Use "direct".',
+      ),
+      otherApp: {
+        ...refuses(
+          'The credentials of another app, while there are connections',
+          { credentials: { ...slackBody.credentials, clientId: '1234567890.2345678901' } },
+          'client_id_in_use',
+          'credentials.clientId cannot be changed while the integration has connections: they are of the app that it names. Delete them first, or create another integration.',
+        ),
+        after: ['generateConnectOAuthUrl.slack'],
+      },
+      unknown: {
+        summary: 'No such integration',
+        path: { integrationId: '65a4fb2e8c1d4e0007b3c9ff' },
+        body: { active: true },
+        answer: { error: 'integration_not_found', message: 'Entity with id 65a4fb2e8c1d4e0007b3c9ff not found' },
+      },
+    },
+  },
+  'POST /v1/integrations/{integrationId}/set-primary': {
+    operationId: 'setPrimaryIntegration',
+    summary: 'Of the contract',
+    description: 'Always refused: chat has no primary integration.',
+    permissions: ['manage'],
+    path: { integrationId: '`_id` of the integration.' },
+    answers: {},
+    errors: ['primary_unsupported', 'integration_not_found', 'validation_failed'],
+    examples: {
+      chat: {
+        summary: 'Any integration',
+        after: ['createIntegration.slack'],
+        path: { integrationId: slackId },
+        answer: { error: 'primary_unsupported', message: 'Channel chat does not support primary' },
+      },
+      unknown: {
+        summary: 'No such integration',
+        path: { integrationId: '65a4fb2e8c1d4e0007b3c9ff' },
+        answer: {
+          error: 'integration_not_found',
+          message: 'Integration with id 65a4fb2e8c1d4e0007b3c9ff not found',
+        },
+      },
+      malformed: {
+        summary: 'Not an id',
+        path: { integrationId: 'slack' },
+        answer: {
+          error: 'validation_failed',
+          message: 'Validation Error',
+          errors: {
+            integrationId: { messages: ['integrationId must be a mongodb id'], value: 'No Value Recorded' },
+          },
+        },
       },
     },
   },

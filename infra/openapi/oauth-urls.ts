@@ -1,28 +1,18 @@
 import * as z from 'zod/mini';
-import { chatOauthBody, connectBody, linkUserBody } from '../../functions/generate-oauth-url.ts';
-import { contextSchema, contextWithData, maxContexts, uncheckedContext } from '../../lib/context/context.ts';
+import { chatOauthBody, connectBody, linkBody, linkUserBody } from '../../functions/generate-oauth-url.ts';
 import type { ErrorCode } from '../../lib/errors.ts';
-import { identifierSchema, textSchema } from '../../lib/http/api.ts';
 import { adminConsentUrl, teamsRedirectUri } from '../../lib/providers/msteams/authorization-url.ts';
 import { slackAuthorizationUrl, slackRedirectUri } from '../../lib/providers/slack/authorization-url.ts';
+import { context } from './inputs.ts';
 import { type Example, exampleTime, type Operation, type Operations } from './operation.ts';
-import { dataOf, described, keywordsOf, named, time } from './schemas.ts';
+import { dataOf, described, named, time } from './schemas.ts';
 
-named('Identifier', identifierSchema, {
-  description: 'A name in which /, ? and % and control characters are not allowed. Neither `.` nor `..`.',
-});
-named('Text', textSchema, { description: 'Any text without control characters.' });
-described(contextWithData, { id: 'The id.', data: 'What you like to know about it. At most 64 KB.' });
-named('Context', uncheckedContext, {
-  ...keywordsOf(contextSchema),
-  minProperties: 1,
-  maxProperties: maxContexts,
-  description: 'Whom a connection is for besides a subscriber: type to id, or to an id with data.',
-});
-
-const common = {
+const shared = {
   integrationIdentifier: 'Which integration.',
   context: 'Whom it is for besides the subscriber.',
+};
+const common = {
+  ...shared,
   returnUrl: 'Where the browser goes afterwards: one of `configurations.returnUrls`, character by character.',
   binding: 'Who may finish the flow. Only `direct` so far.',
 };
@@ -45,9 +35,19 @@ const linkUser = {
   userScope,
 };
 
-described(chatOauthBody, { ...connect, userScope, mode: 'Whether to connect or to link. Default: `connect`.' });
-described(connectBody, { ...connect, contextHash });
-described(linkUserBody, linkUser);
+const withContext = { context: z.optional(context) };
+const chatOauth = described(z.extend(chatOauthBody, withContext), {
+  ...connect,
+  userScope,
+  mode: 'Whether to connect or to link. Default: `connect`.',
+});
+const connectRequest = described(z.extend(connectBody, withContext), { ...connect, contextHash });
+const linkUserRequest = described(z.extend(linkUserBody, withContext), linkUser);
+const linkRequest = described(z.extend(linkBody, withContext), {
+  ...shared,
+  subscriberId: linkUser.subscriberId,
+  contextHash,
+});
 
 const oauthUrl = named(
   'OAuthUrl',
@@ -57,11 +57,11 @@ const oauthUrl = named(
   }),
 );
 
-const shared: Omit<Operation, 'operationId' | 'summary'> = {
+const oauthUrlOperation = {
   permissions: ['connect'],
   idempotency: 'first answer',
   answers: { 201: { description: 'The URL.', content: dataOf(oauthUrl) } },
-};
+} satisfies Partial<Operation>;
 
 const exampleUrl = 'https://connect.example';
 const state = 'EXAMPLE';
@@ -78,8 +78,8 @@ const consentUrl = adminConsentUrl('https://login.microsoftonline.com', {
 });
 
 const slack = ['createIntegration.slack'];
-const context = { tenant: 'acme' };
-const acmeSlack = { integrationIdentifier: 'slack', subscriberId: 'user-1', context };
+const acme = { tenant: 'acme' };
+const acmeSlack = { integrationIdentifier: 'slack', subscriberId: 'user-1', context: acme };
 
 function gives(summary: string, after: readonly string[], body: object, url: string): Example {
   return { summary, after, body, answer: { status: 201, body: { data: { url, expiresAt: exampleTime } } } };
@@ -141,7 +141,7 @@ const connectRefused = {
   noSubscriber: refuses(
     'One subscriber’s, without a subscriber',
     slack,
-    { integrationIdentifier: 'slack', connectionMode: 'subscriber', context },
+    { integrationIdentifier: 'slack', connectionMode: 'subscriber', context: acme },
     'subscriber_required',
     'subscriberId is required when connectionMode is "subscriber"',
   ),
@@ -174,10 +174,10 @@ const noHash = refuses(
 
 export const oauthUrlOperations: Operations = {
   'POST /v1/integrations/channel-connections/oauth': {
-    ...shared,
+    ...oauthUrlOperation,
     operationId: 'generateConnectOAuthUrl',
     summary: 'Connect a workspace or tenant',
-    body: connectBody,
+    body: connectRequest,
     errors: [...connectErrors, 'context_hash_invalid'],
     examples: {
       slack: gives(
@@ -189,7 +189,7 @@ export const oauthUrlOperations: Operations = {
       shared: gives(
         'A Slack workspace for everybody of a context',
         slack,
-        { integrationIdentifier: 'slack', connectionMode: 'shared', context },
+        { integrationIdentifier: 'slack', connectionMode: 'shared', context: acme },
         botUrl,
       ),
       teams: gives(
@@ -203,10 +203,10 @@ export const oauthUrlOperations: Operations = {
     },
   },
   'POST /v1/integrations/channel-endpoints/oauth': {
-    ...shared,
+    ...oauthUrlOperation,
     operationId: 'generateLinkUserOAuthUrl',
     summary: 'Link a person',
-    body: linkUserBody,
+    body: linkUserRequest,
     errors: [
       'integration_not_found',
       'invalid_return_url',
@@ -227,13 +227,30 @@ export const oauthUrlOperations: Operations = {
       noHash,
     },
   },
+  'POST /v1/integrations/channel-endpoints/link': {
+    ...oauthUrlOperation,
+    operationId: 'linkChannelEndpoint',
+    summary: 'Link a person, with fewer choices',
+    description: 'As the other one without a choice, and with another status.',
+    body: linkRequest,
+    answers: { 200: { description: 'The URL.', content: dataOf(oauthUrl) } },
+    errors: ['integration_not_found', 'context_hash_invalid'],
+    examples: {
+      slack: {
+        ...gives('A person in Slack', slack, acmeSlack, userUrl),
+        answer: { status: 200, body: { data: { url: userUrl, expiresAt: exampleTime } } },
+      },
+      unknown: refused.unknown,
+      noHash,
+    },
+  },
   'POST /v1/integrations/chat/oauth': {
-    ...shared,
+    ...oauthUrlOperation,
     operationId: 'generateChatOAuthUrl',
     summary: 'Connect or link',
     description: 'Either of the other two, by `mode`. It knows no `contextHash` and demands none.',
     deprecated: true,
-    body: chatOauthBody,
+    body: chatOauth,
     errors: connectErrors,
     examples: {
       connect: gives('A Slack workspace', slack, acmeSlack, botUrl),

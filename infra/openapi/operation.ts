@@ -26,6 +26,8 @@ export interface Operation {
   readonly answers: Readonly<Record<number, Answer>>;
   /** The failures that are this route's own. Each has an example. */
   readonly errors?: readonly ErrorCode[];
+  /** The same, but others have to interfere at the right moment. */
+  readonly raceErrors?: readonly ErrorCode[];
   readonly examples?: Readonly<Record<string, Example>>;
 }
 

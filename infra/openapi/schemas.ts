@@ -31,7 +31,7 @@ export function dataOf<Schema extends z.ZodMiniType>(schema: Schema) {
 export const time = z.iso.datetime();
 
 /** A schema in JSON Schema. */
-export function keywordsOf(schema: z.ZodMiniType): Json {
+function keywordsOf(schema: z.ZodMiniType): Json {
   // `input` leaves answers open, so that a new field breaks no client.
   const { $schema, ...keywords } = z.toJSONSchema(schema, { io: 'input', metadata: registry });
   return keywords;

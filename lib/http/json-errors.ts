@@ -18,8 +18,9 @@ export function jsonErrors(log: Log): middy.MiddlewareObj<HttpEvent, HttpResult>
     after: function jsonErrorsAfter({ event, response }) {
       if (!response) return;
       response.headers = {
-        ...commonHeaders,
+        // A 204 has no body that could be of a type.
         ...(response.body !== undefined && contentType),
+        ...commonHeaders,
         'x-request-id': event.requestContext.requestId,
         ...response.headers,
       };
@@ -30,8 +31,8 @@ export function jsonErrors(log: Log): middy.MiddlewareObj<HttpEvent, HttpResult>
       request.response = {
         ...failureOf(log, event, error),
         headers: {
-          ...commonHeaders,
           ...contentType,
+          ...commonHeaders,
           'x-request-id': event.requestContext.requestId,
           ...retryAfterOf(error),
         },

@@ -1,4 +1,5 @@
 import * as z from 'zod/mini';
+import { contextSetOf } from '../context/context.ts';
 import { hashOf } from '../crypto.ts';
 import { ChatConnectError } from '../errors.ts';
 import type { Database } from '../store/database.ts';
@@ -59,7 +60,7 @@ export function parseListQuery<Schema extends z.ZodMiniType<Paging>>(
 function readQuery(rawQuery: URLSearchParams): Record<string, string | string[]> {
   const contextKeys = rawQuery.getAll('contextKeys');
   const given: Record<string, string | string[]> = Object.fromEntries(rawQuery);
-  if (contextKeys.length > 0) given['contextKeys'] = contextKeys.filter((key) => key !== '').sort();
+  if (contextKeys.length > 0) given['contextKeys'] = contextSetOf(contextKeys.filter((key) => key !== ''));
   return given;
 }
 

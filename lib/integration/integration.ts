@@ -51,6 +51,8 @@ export type Credentials = z.infer<typeof credentialsSchema>;
 export const configurationsSchema = z.strictObject({
   binding: z.optional(z.enum(bindings)),
   accountChange: z.optional(z.enum(['allow', 'refuse'])),
+  /** What becomes of a token that nobody needs any more. */
+  revoke: z.optional(z.enum(['token', 'uninstall', 'none'])),
   scopes: z.optional(scopes),
   userScopes: z.optional(scopes),
   allowedScopes: z.optional(scopes),
@@ -88,6 +90,8 @@ export const integrationSchema = z.object({
   /** ISO times. */
   createdAt: z.string(),
   updatedAt: z.string(),
+  /** Changes with every write; a writer names the one it read. */
+  revision: z.optional(z.string()),
 });
 export type Integration = z.infer<typeof integrationSchema>;
 

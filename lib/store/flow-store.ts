@@ -1,5 +1,4 @@
-import { PutCommand, QueryCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
-import { hashOf } from '../crypto.ts';
+import { PutCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import {
   type ExchangedFlow,
   type FinishableFlow,
@@ -16,12 +15,12 @@ import {
   getRow,
   ifConditionHolds,
   parseRow,
-  type RowKey,
   type RowUpdate,
+  readableRow,
   schemaVersion,
-  UnreadableRowError,
   updateOf,
 } from './database.ts';
+import { dueBucketOf, takeDueRows } from './due.ts';
 import { keyOf } from './keys.ts';
 
 /** What must be true of a flow for one hit to take it out of `ISSUED`. */
@@ -116,29 +115,6 @@ export function dynamoFlowStore(db: Database): FlowStore {
     );
     return written?.Attributes && parseRow(flowSchema, written.Attributes);
   }
-  /** @returns undefined when somebody else has taken it, or when the row cannot be read */
-  async function putOff(key: RowKey, dueAt: unknown, now: number): Promise<Flow | undefined> {
-    const written = await ifConditionHolds(
-      db.client.send(
-        new UpdateCommand({
-          TableName: db.tables.flows,
-          Key: key,
-          ...updateOf({
-            set: { dueAt: new Date(now + putOffMilliseconds).toISOString() },
-            condition: '#dueAt = :read',
-            values: { read: dueAt },
-          }),
-          ReturnValues: 'ALL_NEW',
-        }),
-      ),
-    );
-    try {
-      return written?.Attributes && parseRow(flowSchema, written.Attributes);
-    } catch (error) {
-      if (error instanceof UnreadableRowError) return undefined;
-      throw error;
-    }
-  }
   const conditionValues = (conditions: RedeemConditions) => ({
     issued: 'ISSUED',
     ofStage: conditions.stage,
@@ -174,7 +150,7 @@ export function dynamoFlowStore(db: Database): FlowStore {
       }),
     async redeem(flowId, conditions, redeemed) {
       const flow = await update(flowId, {
-        set: { status: 'REDEEMING', dueBucket: dueBucketOf(flowId), ...redeemed },
+        set: { status: 'REDEEMING', dueBucket: dueBucketOf('flow', flowId), ...redeemed },
         condition: redeemCondition,
         values: conditionValues(conditions),
       });
@@ -236,31 +212,13 @@ export function dynamoFlowStore(db: Database): FlowStore {
       });
     },
     async takeDue(now, limit) {
-      const buckets = Array.from({ length: dueBuckets }, async (_, bucket) => {
-        const { Items: keys = [] } = await db.client.send(
-          new QueryCommand({
-            TableName: db.tables.flows,
-            IndexName: 'due',
-            KeyConditionExpression: 'dueBucket = :bucket AND dueAt <= :now',
-            ExpressionAttributeValues: { ':bucket': `flow#${bucket}`, ':now': new Date(now).toISOString() },
-            Limit: Math.ceil(limit / dueBuckets),
-          }),
-        );
-        return Promise.all(keys.map(({ pk, dueAt }) => putOff({ pk }, dueAt, now)));
+      const rows = await takeDueRows(db, 'flows', 'flow', now, limit);
+      return rows.flatMap((row) => {
+        const flow = readableRow(flowSchema, row);
+        return flow && openStatuses.includes(flow.status) ? [flow] : [];
       });
-      const flows = (await Promise.all(buckets)).flat();
-      return flows.filter((flow) => flow !== undefined && openStatuses.includes(flow.status)) as Flow[];
     },
   };
 }
 
-const putOffMilliseconds = 60_000;
-
 const openStatuses = ['REDEEMING', 'EXCHANGED', 'PENDING'];
-
-const dueBuckets = 4;
-
-/** Spreads what the sweep has to look at over a few partitions of the index. */
-function dueBucketOf(flowId: string): string {
-  return `flow#${Number.parseInt(hashOf(flowId).slice(0, 2), 16) % dueBuckets}`;
-}

@@ -34,6 +34,10 @@ export const keyOf = {
     pk: `G#${environmentId}#${grantId}`,
     sk: `REF#${subjectKey}`,
   }),
+  userGrantMark: (environmentId: string, grantId: string, userGrantId: string) => ({
+    pk: `G#${environmentId}#${grantId}`,
+    sk: `USER#${userGrantId}`,
+  }),
   flow: (flowId: string): RowKey => ({ pk: `F#${flowId}` }),
   idempotency: (environmentId: string, recordId: string): RowKey => ({ pk: `IDEM#${environmentId}#${recordId}` }),
 } as const;

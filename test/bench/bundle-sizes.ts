@@ -8,14 +8,14 @@ import type { FunctionName } from '../../infra/routes.ts';
 /** Bytes of a function's files, also of those that are loaded late, about 5 % above what they were. Raise one only together with the reason, in one commit. */
 const budgets: Readonly<Record<FunctionName, number>> = {
   'generate-oauth-url': 330_000,
-  'slack-callback': 477_000,
+  'slack-callback': 499_000,
   'msteams-callback': 900_000,
   sweep: 975_000,
   integrations: 343_000,
-  'channel-connections': 324_000,
+  'channel-connections': 380_000,
   'channel-endpoints': 351_000,
-  // A quarter of it is the function; the document beside it is read only when somebody asks for it.
-  meta: 110_000,
+  // A fifth of it is the function; the document beside it is read only when somebody asks for it.
+  meta: 160_000,
 };
 
 /** What a function does not use, it does not load. */

@@ -2,6 +2,8 @@ import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { localClientConfig } from '../../infra/local/embedded-dynamodb.ts';
 import { createContext } from '../../infra/local/lambda-context.ts';
 import { composeHandlers } from '../../infra/local/local-service.ts';
+import { routeMatcher } from '../../infra/local/match-route.ts';
+import { routes } from '../../infra/routes.ts';
 import { parseHandle } from '../../lib/flow/handle.ts';
 import type { HttpEvent, HttpResult } from '../../lib/http/types.ts';
 import { documentClient } from '../../lib/store/aws-database.ts';
@@ -37,7 +39,20 @@ export function startInstance(service: TestService, options: { fetch?: typeof fe
     faults,
     hit: (callback: string): Promise<HttpResult> => {
       const name = callback.includes('/callback/msteams') ? 'msteams-callback' : 'slack-callback';
-      return handlers[name](callbackEvent(callback), createContext(name));
+      return handlers[name](eventOf('GET', callback), createContext(name));
+    },
+    /** A call of the API. */
+    api: (apiKey: string, method: string, path: string, body?: unknown): Promise<HttpResult> => {
+      const route = matchRoute(method, path);
+      if (!route) throw new Error(`no route for ${method} ${path}`);
+      const headers = { authorization: `ApiKey ${apiKey}`, 'content-type': 'application/json' };
+      const event = {
+        ...eventOf(method, path),
+        ...route,
+        headers,
+        ...(body !== undefined && { body: JSON.stringify(body) }),
+      };
+      return handlers[route.function](event, createContext(route.function));
     },
     /** Does something just before the first command that is looked for is sent. */
     before(matches: (command: Command) => boolean, act: () => Promise<unknown>) {
@@ -51,6 +66,16 @@ export function startInstance(service: TestService, options: { fetch?: typeof fe
           return next(args);
         },
         { step: 'initialize', name: 'before', override: true },
+      );
+    },
+    /** Does something just before every command that is looked for is sent. */
+    beforeEach(matches: (command: Command) => boolean, act: () => Promise<unknown>) {
+      client.middlewareStack.add(
+        (next, context) => async (args) => {
+          if (matches({ name: context.commandName ?? '', input: args.input })) await act();
+          return next(args);
+        },
+        { step: 'initialize', name: 'beforeEach', override: true },
       );
     },
     /** Loses the answer of the first command that is looked for, below the SDK's own retries. */
@@ -69,16 +94,18 @@ export function startInstance(service: TestService, options: { fetch?: typeof fe
   };
 }
 
-function callbackEvent(callback: string): HttpEvent {
-  const url = new URL(callback);
+const matchRoute = routeMatcher(routes);
+
+function eventOf(method: string, address: string): HttpEvent {
+  const url = new URL(address, 'http://localhost');
   return {
     version: '2.0',
-    routeKey: `GET ${url.pathname}`,
+    routeKey: `${method} ${url.pathname}`,
     rawPath: url.pathname,
     rawQueryString: url.search.slice(1),
     headers: {},
     isBase64Encoded: false,
-    requestContext: { requestId: 'test', http: { method: 'GET', path: url.pathname } },
+    requestContext: { requestId: 'test', http: { method, path: url.pathname } },
   } as HttpEvent;
 }
 

@@ -7,6 +7,7 @@ import { composeHandlers } from '../../../infra/local/local-service.ts';
 import { errorSchemaOf, errorsOf, statusOf } from '../../../infra/openapi/errors.ts';
 import type { Operation } from '../../../infra/openapi/operation.ts';
 import { fallbackFunction, routes } from '../../../infra/routes.ts';
+import { endpointTypes } from '../../../lib/endpoint/endpoint.ts';
 import { permissions } from '../../../lib/environment/api-key.ts';
 import type { ErrorCode } from '../../../lib/errors.ts';
 import { documentClient } from '../../../lib/store/aws-database.ts';
@@ -96,7 +97,10 @@ const provocations: Partial<Record<ErrorCode, Provocation>> = {
     send(routeKey, { headers: { 'idempotency-key': 'k'.repeat(256) }, body: '{}' }),
   idempotency_key_reused: async (_routeKey, operation) => {
     const { again } = await doneWithKey(operation);
-    return again((body) => Object.fromEntries(Object.entries(body).reverse()));
+    // A URL is made before anybody looks whether there is one, so the other body has to be right as well.
+    return again((body) =>
+      operation.idempotency === 'once' ? {} : Object.fromEntries(Object.entries(body).reverse()),
+    );
   },
   idempotency_in_progress: async (_routeKey, operation) => {
     const { environmentId, again } = await doneWithKey(operation);
@@ -135,7 +139,7 @@ async function forgetAnswer(environmentId: string): Promise<void> {
 describe('a failure', () => {
   const failures = apiOperations.flatMap(([routeKey, operation]) =>
     errorsOf(operation)
-      .filter((code) => !operation.errors?.includes(code))
+      .filter((code) => ![...(operation.errors ?? []), ...(operation.raceErrors ?? [])].includes(code))
       .map((code) => [routeKey, code, operation] as const),
   );
 
@@ -166,7 +170,8 @@ describe.each(apiOperations)('%s', (routeKey, operation) => {
   it('honours an idempotency key only where the document says so', async () => {
     const answer = await send(routeKey, { headers: { 'idempotency-key': 'key' } });
 
-    expect(answer.headers.has('idempotency-key')).toBe(operation.idempotency !== undefined);
+    const alwaysFails = Object.keys(operation.answers).length === 0;
+    expect(answer.headers.has('idempotency-key')).toBe(operation.idempotency !== undefined || alwaysFails);
   });
 });
 
@@ -177,6 +182,17 @@ describe('the rows of lists', () => {
     await service.connect(teams, { scope: ['chat:write', 'incoming-webhook'], autoLinkUser: true });
     const linking = await createTeams(service);
     await connect(service, linking, { autoLinkUser: true });
+    const made = [
+      { integrationIdentifier: 'slack', type: 'slack_channel', endpoint: { channelId: 'C0GENACME0001' } },
+      {
+        integrationIdentifier: 'msteams',
+        type: 'ms_teams_channel',
+        endpoint: { teamId: 'team', channelId: 'channel' },
+      },
+    ];
+    for (const body of made) {
+      await service.api(linking.apiKey, 'POST', '/v1/channel-endpoints', { ...body, subscriberId: 'subscriber-1' });
+    }
 
     const connections = [...(await service.connections(teams)), ...(await service.connections(linking))];
     const endpoints = [...(await service.endpoints(teams)), ...(await service.endpoints(linking))];
@@ -195,7 +211,7 @@ describe('the rows of lists', () => {
       expect(Object.keys(row.endpoint).sort()).toEqual(Object.keys(schema.properties.endpoint.properties).sort());
       expect(checkerOf(schema).safeParse(row).error).toBeUndefined();
     }
-    expect(new Set(endpoints.map((row) => row.type))).toEqual(new Set(['webhook', 'slack_user', 'ms_teams_user']));
+    expect(new Set(endpoints.map((row) => row.type))).toEqual(new Set(endpointTypes));
   });
 });
 

@@ -116,7 +116,7 @@ describe('the vault key', () => {
       .flatMap(([, policy]) => (policy.Properties['PolicyDocument'] as { Statement: Statement[] }).Statement)
       .filter((statement) => JSON.stringify(statement.Resource).includes(vaultKeyId));
 
-    expect(statements).toHaveLength(5);
+    expect(statements).toHaveLength(6);
     for (const statement of statements) {
       expect(statement).toMatchObject({
         Action: 'kms:Decrypt',
@@ -188,21 +188,26 @@ describe('the functions', () => {
     ],
     sweep: [
       ...connections('GetItem', 'BatchGetItem', 'PutItem', 'UpdateItem', 'DeleteItem', 'Query'),
-      ...queries('byConnection'),
+      ...queries('byConnection', 'due'),
       ...flows('GetItem', 'UpdateItem'),
       `Allow dynamodb:Query ${flowsId}.Arn/index/due`,
       ...unwraps,
       ...provesApps,
     ],
     integrations: [
-      ...connections('GetItem', 'BatchGetItem', 'PutItem'),
-      ...queries('byEnvironment'),
+      ...connections('GetItem', 'BatchGetItem', 'PutItem', 'DeleteItem'),
+      ...queries('byEnvironment', 'byIntegration'),
       ...idempotency,
       ...unwraps,
     ],
-    'channel-connections': [...connections('GetItem', 'BatchGetItem'), ...queries(...allIndexes), ...idempotency],
+    'channel-connections': [
+      ...connections('GetItem', 'BatchGetItem', 'PutItem', 'UpdateItem', 'DeleteItem', 'Query'),
+      ...queries(...allIndexes),
+      ...idempotency,
+      ...unwraps,
+    ],
     'channel-endpoints': [
-      ...connections('GetItem', 'BatchGetItem'),
+      ...connections('GetItem', 'BatchGetItem', 'PutItem', 'UpdateItem'),
       ...queries(...allIndexes),
       ...idempotency,
       ...unwraps,
@@ -218,7 +223,7 @@ describe('the functions', () => {
     'msteams-callback': { ...everywhere, ...tables, VAULT_KEY_ARN: `${vaultKeyId}.Arn` },
     sweep: { ...everywhere, ...tables, VAULT_KEY_ARN: `${vaultKeyId}.Arn` },
     integrations: { ...everywhere, ...tables, VAULT_KEY_ARN: `${vaultKeyId}.Arn` },
-    'channel-connections': { ...everywhere, ...tables },
+    'channel-connections': { ...everywhere, ...tables, VAULT_KEY_ARN: `${vaultKeyId}.Arn` },
     'channel-endpoints': { ...everywhere, ...tables, VAULT_KEY_ARN: `${vaultKeyId}.Arn` },
     meta: everywhere,
   };
