@@ -1,6 +1,5 @@
 import { randomObjectId, randomToken } from '../crypto.ts';
 import { ChatConnectError, validationError } from '../errors.ts';
-import { requireSupportedBinding } from '../flow/issue-flow.ts';
 import { readCertificate } from '../providers/msteams/certificate.ts';
 import { isGuid } from '../providers/msteams/tenant.ts';
 import type { IntegrationStore } from '../store/integration-store.ts';
@@ -55,7 +54,6 @@ export async function createIntegration(
       'credentials.certificate: must be PEM text of a certificate and its unencrypted RSA private key',
     ]);
   }
-  requireSupportedBinding(configurations.binding);
   const name = request.name ?? displayNames[providerId];
   const createdAt = new Date(deps.now()).toISOString();
   const place = { environmentId, integrationId: randomObjectId(), sealVersion: randomToken(9) };

@@ -9,8 +9,9 @@ import type { FunctionName } from '../../infra/routes.ts';
 const budgets: Readonly<Record<FunctionName, number>> = {
   'generate-oauth-url': 290_000,
   start: 310_000,
-  'slack-callback': 477_000,
+  'slack-callback': 495_000,
   'msteams-callback': 745_000,
+  'confirm-flow': 850_000,
   sweep: 823_000,
   integrations: 343_000,
   'channel-connections': 286_000,

@@ -116,7 +116,7 @@ describe('the vault key', () => {
       .flatMap(([, policy]) => (policy.Properties['PolicyDocument'] as { Statement: Statement[] }).Statement)
       .filter((statement) => JSON.stringify(statement.Resource).includes(vaultKeyId));
 
-    expect(statements).toHaveLength(5);
+    expect(statements).toHaveLength(6);
     for (const statement of statements) {
       expect(statement).toMatchObject({
         Action: 'kms:Decrypt',
@@ -135,7 +135,7 @@ describe('tokens of AWS for Entra', () => {
       .flatMap(([, policy]) => (policy.Properties['PolicyDocument'] as { Statement: Statement[] }).Statement)
       .filter((statement) => JSON.stringify(statement.Action).includes('sts:'));
 
-    expect(statements).toHaveLength(2);
+    expect(statements).toHaveLength(3);
     for (const statement of statements) {
       expect(statement).toEqual({
         Effect: 'Allow',
@@ -186,6 +186,13 @@ describe('the functions', () => {
       ...unwraps,
       ...provesApps,
     ],
+    'confirm-flow': [
+      ...connections('GetItem', 'BatchGetItem', 'PutItem', 'UpdateItem', 'DeleteItem', 'Query'),
+      ...queries('byConnection'),
+      ...flows('GetItem', 'UpdateItem'),
+      ...unwraps,
+      ...provesApps,
+    ],
     sweep: [
       ...connections('GetItem', 'BatchGetItem', 'PutItem', 'UpdateItem', 'DeleteItem', 'Query'),
       ...queries('byConnection'),
@@ -207,6 +214,7 @@ describe('the functions', () => {
     start: { ...everywhere, ...tables },
     'slack-callback': { ...everywhere, ...tables, VAULT_KEY_ARN: `${vaultKeyId}.Arn` },
     'msteams-callback': { ...everywhere, ...tables, VAULT_KEY_ARN: `${vaultKeyId}.Arn` },
+    'confirm-flow': { ...everywhere, ...tables, VAULT_KEY_ARN: `${vaultKeyId}.Arn` },
     sweep: { ...everywhere, ...tables, VAULT_KEY_ARN: `${vaultKeyId}.Arn` },
     integrations: { ...everywhere, CONNECTIONS_TABLE: connectionsId, VAULT_KEY_ARN: `${vaultKeyId}.Arn` },
     'channel-connections': { ...everywhere, CONNECTIONS_TABLE: connectionsId },
@@ -370,6 +378,7 @@ describe('the outputs', () => {
       FlowsTableName: flowsId,
       VaultKeyArn: `${vaultKeyId}.Arn`,
       MsteamsCallbackRoleArn: render(functionResource('msteams-callback').properties['Role']),
+      ConfirmFlowRoleArn: render(functionResource('confirm-flow').properties['Role']),
       SweepRoleArn: render(functionResource('sweep').properties['Role']),
     });
   });
