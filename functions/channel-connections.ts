@@ -1,20 +1,24 @@
 import * as z from 'zod/mini';
 import { loadConfig } from '../lib/config.ts';
 import { type Connection, connectionSchema } from '../lib/connection/connection.ts';
+import { type DisconnectDeps, disconnect } from '../lib/connection/disconnect.ts';
+import { composeDisconnect, type DisconnectParts } from '../lib/connection/disconnect-deps.ts';
+import { shownConnection } from '../lib/connection/shown-connection.ts';
 import { ChatConnectError } from '../lib/errors.ts';
 import { connectionModes } from '../lib/flow/flow.ts';
 import { type ApiDeps, createApiHandler } from '../lib/http/api.ts';
 import { lambdaLog, onLambda } from '../lib/http/lambda.ts';
+import { allOf, integrationIdOf } from '../lib/http/list-filters.ts';
 import { listRows, parseListQuery } from '../lib/http/list-route.ts';
 import type { HttpHandler } from '../lib/http/types.ts';
 import { providerIds } from '../lib/integration/integration.ts';
 import { awsDatabase } from '../lib/store/aws-database.ts';
-import { type ConnectionStore, dynamoConnectionStore } from '../lib/store/connection-store.ts';
 import type { Database } from '../lib/store/database.ts';
 import { dynamoApiKeyStore } from '../lib/store/environment-store.ts';
-import { dynamoIntegrationStore, type IntegrationStore } from '../lib/store/integration-store.ts';
+import { dynamoIdempotencyStore } from '../lib/store/idempotency-store.ts';
 import { listOf, listOrderOf } from '../lib/store/keys.ts';
 import type { ListSource } from '../lib/store/list.ts';
+import { awsKeyWrapper } from '../lib/vault/aws-key-wrapper.ts';
 
 const listFilters = {
   subscriberId: z.optional(z.string()),
@@ -24,10 +28,8 @@ const listFilters = {
   integrationIdentifier: z.optional(z.string()),
 };
 
-export interface ChannelConnectionsDeps extends ApiDeps {
+export interface ChannelConnectionsDeps extends ApiDeps, DisconnectDeps {
   readonly db: Database;
-  readonly connections: Pick<ConnectionStore, 'find'>;
-  readonly integrations: Pick<IntegrationStore, 'find'>;
 }
 
 /** What was connected, without its tokens. */
@@ -46,22 +48,42 @@ export function createHandler(deps: ChannelConnectionsDeps): HttpHandler {
           matches: remainingFilter(query),
           orderOf: ({ createdAt, subjectKey }) => listOrderOf(createdAt, subjectKey),
         });
-        return { statusCode: 200, body: { ...page, data: page.data.map(shown) } };
+        return { statusCode: 200, body: { ...page, data: page.data.map(shownConnection) } };
       },
     },
     'GET /v1/channel-connections/{identifier}': {
       permissions: ['connect', 'manage'],
       async act({ caller, pathParameters }) {
-        const identifier = pathParameters['identifier'] ?? '';
-        const connection = await deps.connections.find(caller.environmentId, identifier);
-        if (connection) return { statusCode: 200, body: { data: shown(connection) } };
-        throw new ChatConnectError(
-          'connection_not_found',
-          `Channel connection with identifier '${identifier}' not found`,
-        );
+        const connection = await found(deps, caller.environmentId, pathParameters['identifier']);
+        return { statusCode: 200, body: { data: shownConnection(connection) } };
+      },
+    },
+    'DELETE /v1/channel-connections/{identifier}': {
+      permissions: ['manage'],
+      async act({ caller, pathParameters, log }) {
+        const identifier = pathParameters['identifier'];
+        const connection = await found(deps, caller.environmentId, identifier);
+        if (!(await disconnect({ ...deps, log }, connection))) throw notFound(identifier);
+        log.info('connection deleted', logFields(connection));
+        return { statusCode: 204, body: undefined };
       },
     },
   });
+}
+
+/** @throws ChatConnectError `connection_not_found` */
+async function found(deps: ChannelConnectionsDeps, environmentId: string, identifier = ''): Promise<Connection> {
+  const connection = await deps.connections.find(environmentId, identifier);
+  if (!connection) throw notFound(identifier);
+  return connection;
+}
+
+function notFound(identifier = ''): ChatConnectError {
+  return new ChatConnectError('connection_not_found', `Channel connection with identifier '${identifier}' not found`);
+}
+
+function logFields({ integrationId, subjectKey }: Connection) {
+  return { integrationId, connectionKey: subjectKey };
 }
 
 interface Filters {
@@ -102,47 +124,24 @@ function remainingFilter(filters: Filters): ((connection: Connection) => boolean
     const wanted = JSON.stringify(contextKeys);
     tests.push((connection) => JSON.stringify(connection.contextKeys) === wanted);
   }
-  return tests.length === 0 ? undefined : (connection) => tests.every((test) => test(connection));
+  return allOf(tests);
 }
 
-async function integrationIdOf(deps: ChannelConnectionsDeps, environmentId: string, identifier: string | undefined) {
-  if (identifier === undefined) return undefined;
-  return (await deps.integrations.find(environmentId, identifier))?.integrationId ?? null;
-}
-
-/** The contract's clients demand the field; the token itself comes from the token route only. */
-const accessTokenPlaceholder = 'hidden';
-
-function shown(connection: Connection) {
-  const { account, botUserId } = connection;
-  return {
-    identifier: connection.identifier,
-    channel: 'chat',
-    providerId: connection.providerId,
-    integrationIdentifier: connection.integrationIdentifier,
-    subscriberId: connection.subscriberId ?? null,
-    contextKeys: connection.contextKeys,
-    workspace: { id: account.id, name: account.name, botUserId },
-    auth: { accessToken: accessTokenPlaceholder },
-    status: connection.status,
-    statusReason: connection.statusReason,
-    scopes: connection.scopes,
-    createdAt: connection.createdAt,
-    updatedAt: connection.updatedAt,
-  };
-}
-
-export function compose(parts: { db: Database; log: ApiDeps['log'] }): ChannelConnectionsDeps {
+export function compose(parts: DisconnectParts): ChannelConnectionsDeps {
   const { db } = parts;
-  return {
-    ...parts,
-    findApiKey: dynamoApiKeyStore(db).find,
-    connections: dynamoConnectionStore(db),
-    integrations: dynamoIntegrationStore(db),
-  };
+  const disconnecting = composeDisconnect(parts);
+  const idempotency = { store: dynamoIdempotencyStore(db), now: disconnecting.now };
+  return { ...disconnecting, db, idempotency, findApiKey: dynamoApiKeyStore(db).find };
 }
 
 export const handler = onLambda(() => {
-  const config = loadConfig(['CONNECTIONS_TABLE']);
-  return createHandler(compose({ db: awsDatabase(config), log: lambdaLog() }));
+  const config = loadConfig(['CONNECTIONS_TABLE', 'FLOWS_TABLE', 'VAULT_KEY_ARN', 'SLACK_BASE_URL']);
+  return createHandler(
+    compose({
+      db: awsDatabase(config),
+      keyWrapper: awsKeyWrapper(config),
+      slackBaseUrl: config.SLACK_BASE_URL,
+      log: lambdaLog(),
+    }),
+  );
 });

@@ -1,25 +1,32 @@
 import * as z from 'zod/mini';
 import { loadConfig } from '../lib/config.ts';
-import { type Endpoint, endpointSchema } from '../lib/endpoint/endpoint.ts';
-import { openWebhookUrl } from '../lib/endpoint/webhook-url.ts';
-import { ChatConnectError } from '../lib/errors.ts';
-import { type ApiDeps, createApiHandler } from '../lib/http/api.ts';
+import { type Endpoint, endpointSchema, endpointTypes } from '../lib/endpoint/endpoint.ts';
+import {
+  changeEndpoint,
+  createEndpoint,
+  deleteEndpoint,
+  endpointNotFound,
+  type ManageEndpointsDeps,
+} from '../lib/endpoint/manage-endpoints.ts';
+import { shownEndpoint } from '../lib/endpoint/shown-endpoint.ts';
+import { type ApiDeps, createApiHandler, identifierSchema, textSchema, validated } from '../lib/http/api.ts';
 import { lambdaLog, onLambda } from '../lib/http/lambda.ts';
+import { allOf, integrationIdOf } from '../lib/http/list-filters.ts';
 import { listRows, parseListQuery } from '../lib/http/list-route.ts';
 import type { HttpHandler } from '../lib/http/types.ts';
 import { providerIds } from '../lib/integration/integration.ts';
 import { awsDatabase } from '../lib/store/aws-database.ts';
-import { type ConnectionStore, dynamoConnectionStore } from '../lib/store/connection-store.ts';
+import { dynamoConnectionStore } from '../lib/store/connection-store.ts';
 import type { Database } from '../lib/store/database.ts';
-import { dynamoEndpointStore, type EndpointStore } from '../lib/store/endpoint-store.ts';
+import { dynamoEndpointStore, endpointOrderOf } from '../lib/store/endpoint-store.ts';
 import { dynamoApiKeyStore } from '../lib/store/environment-store.ts';
-import { dynamoIntegrationStore, type IntegrationStore } from '../lib/store/integration-store.ts';
-import { listOf, listOrderOf } from '../lib/store/keys.ts';
+import { dynamoIdempotencyStore } from '../lib/store/idempotency-store.ts';
+import { dynamoIntegrationStore } from '../lib/store/integration-store.ts';
+import { listOf } from '../lib/store/keys.ts';
 import type { ListSource } from '../lib/store/list.ts';
 import { awsKeyWrapper } from '../lib/vault/aws-key-wrapper.ts';
 import { environmentVault } from '../lib/vault/environment-vault.ts';
 import type { KeyWrapper } from '../lib/vault/key-wrapper.ts';
-import type { Vault } from '../lib/vault/vault.ts';
 
 const listFilters = {
   subscriberId: z.optional(z.string()),
@@ -29,12 +36,22 @@ const listFilters = {
   connectionIdentifier: z.optional(z.string()),
 };
 
-export interface ChannelEndpointsDeps extends ApiDeps {
+const createBody = z.strictObject({
+  integrationIdentifier: z.string().check(z.minLength(1, 'must not be empty'), z.maxLength(1024)),
+  subscriberId: textSchema,
+  type: z.enum(endpointTypes, `must be one of ${endpointTypes.join(', ')}`),
+  endpoint: z.optional(z.unknown()),
+  identifier: z.optional(identifierSchema),
+  connectionIdentifier: z.optional(z.string()),
+  context: z.optional(z.unknown()),
+  // Of the contract: any subscriber is known here.
+  createSubscriberIfMissing: z.optional(z.boolean()),
+});
+
+const changeBody = z.strictObject({ endpoint: z.record(z.string(), z.unknown()) });
+
+export interface ChannelEndpointsDeps extends ApiDeps, ManageEndpointsDeps {
   readonly db: Database;
-  readonly endpoints: Pick<EndpointStore, 'find'>;
-  readonly connections: Pick<ConnectionStore, 'find'>;
-  readonly integrations: Pick<IntegrationStore, 'find'>;
-  readonly vault: Vault;
 }
 
 /** Where messages to subscribers go. */
@@ -50,10 +67,18 @@ export function createHandler(deps: ChannelEndpointsDeps): HttpHandler {
           sources: [sourceOf(environmentId, query)],
           filter: ['EP', environmentId, query],
           matches: remainingFilter(query),
-          orderOf: ({ createdAt, identifier }) => listOrderOf(createdAt, identifier),
+          orderOf: endpointOrderOf,
         });
-        const data = await Promise.all(page.data.map((endpoint) => shown(deps.vault, endpoint)));
+        const data = await Promise.all(page.data.map((endpoint) => shownEndpoint(deps.vault, endpoint)));
         return { statusCode: 200, body: { ...page, data } };
+      },
+    },
+    'POST /v1/channel-endpoints': {
+      permissions: ['manage'],
+      async act({ caller, body, log }) {
+        const endpoint = await createEndpoint(deps, caller.environmentId, validated(createBody, body));
+        log.info('endpoint created', { integrationId: endpoint.integrationId, type: endpoint.target.type });
+        return { statusCode: 201, body: { data: await shownEndpoint(deps.vault, endpoint) } };
       },
     },
     'GET /v1/channel-endpoints/{identifier}': {
@@ -61,8 +86,26 @@ export function createHandler(deps: ChannelEndpointsDeps): HttpHandler {
       async act({ caller, pathParameters }) {
         const identifier = pathParameters['identifier'] ?? '';
         const endpoint = await deps.endpoints.find(caller.environmentId, identifier);
-        if (endpoint) return { statusCode: 200, body: { data: await shown(deps.vault, endpoint) } };
-        throw new ChatConnectError('endpoint_not_found', `Channel endpoint with identifier '${identifier}' not found`);
+        if (!endpoint) throw endpointNotFound(caller.environmentId, identifier);
+        return { statusCode: 200, body: { data: await shownEndpoint(deps.vault, endpoint) } };
+      },
+    },
+    'PATCH /v1/channel-endpoints/{identifier}': {
+      permissions: ['manage'],
+      async act({ caller, pathParameters, body, log }) {
+        const { endpoint: payload } = validated(changeBody, body);
+        const identifier = pathParameters['identifier'] ?? '';
+        const endpoint = await changeEndpoint(deps, caller.environmentId, identifier, payload);
+        log.info('endpoint changed', { integrationId: endpoint.integrationId, type: endpoint.target.type });
+        return { statusCode: 200, body: { data: await shownEndpoint(deps.vault, endpoint) } };
+      },
+    },
+    'DELETE /v1/channel-endpoints/{identifier}': {
+      permissions: ['manage'],
+      async act({ caller, pathParameters, log }) {
+        const endpoint = await deleteEndpoint(deps, caller.environmentId, pathParameters['identifier'] ?? '');
+        log.info('endpoint deleted', { integrationId: endpoint.integrationId, type: endpoint.target.type });
+        return { statusCode: 204, body: undefined };
       },
     },
   });
@@ -84,10 +127,7 @@ async function idsOf(
 ): Promise<Pick<Filters, 'integrationId' | 'connectionKey'>> {
   const { integrationIdentifier, connectionIdentifier } = named;
   return {
-    integrationId:
-      integrationIdentifier === undefined
-        ? undefined
-        : ((await deps.integrations.find(environmentId, integrationIdentifier))?.integrationId ?? null),
+    integrationId: await integrationIdOf(deps, environmentId, integrationIdentifier),
     connectionKey:
       connectionIdentifier === undefined
         ? undefined
@@ -125,31 +165,7 @@ function remainingFilter(filters: Filters): ((endpoint: Endpoint) => boolean) | 
     .filter((test) => test !== false)
     .slice(1);
   if (providerId !== undefined) tests.push((endpoint) => endpoint.providerId === providerId);
-  return tests.length === 0 ? undefined : (endpoint) => tests.every((test) => test(endpoint));
-}
-
-async function shown(vault: Vault, endpoint: Endpoint) {
-  return {
-    identifier: endpoint.identifier,
-    channel: 'chat',
-    providerId: endpoint.providerId,
-    integrationIdentifier: endpoint.integrationIdentifier,
-    connectionIdentifier: endpoint.connectionIdentifier ?? null,
-    subscriberId: endpoint.subscriberId,
-    contextKeys: endpoint.contextKeys,
-    type: endpoint.target.type,
-    endpoint: await payloadOf(vault, endpoint),
-    createdAt: endpoint.createdAt,
-    updatedAt: endpoint.updatedAt,
-  };
-}
-
-/** Exactly the keys of its type: the contract's clients tell the types apart by them. */
-async function payloadOf(vault: Vault, endpoint: Endpoint) {
-  const { target } = endpoint;
-  if (target.type === 'slack_user') return { userId: target.userId };
-  if (target.type === 'ms_teams_user') return { userId: target.userId, tenantId: target.tenantId };
-  return { url: await openWebhookUrl(vault, endpoint, target.sealedUrl), channel: target.channel };
+  return allOf(tests);
 }
 
 export interface ChannelEndpointsParts {
@@ -163,6 +179,8 @@ export function compose({ db, keyWrapper, log, now = Date.now }: ChannelEndpoint
   return {
     db,
     log,
+    idempotency: { store: dynamoIdempotencyStore(db), now },
+    now,
     findApiKey: dynamoApiKeyStore(db).find,
     endpoints: dynamoEndpointStore(db),
     connections: dynamoConnectionStore(db),
@@ -172,6 +190,6 @@ export function compose({ db, keyWrapper, log, now = Date.now }: ChannelEndpoint
 }
 
 export const handler = onLambda(() => {
-  const config = loadConfig(['CONNECTIONS_TABLE', 'VAULT_KEY_ARN']);
+  const config = loadConfig(['CONNECTIONS_TABLE', 'FLOWS_TABLE', 'VAULT_KEY_ARN']);
   return createHandler(compose({ db: awsDatabase(config), keyWrapper: awsKeyWrapper(config), log: lambdaLog() }));
 });

@@ -19,6 +19,7 @@ import { awsDatabase } from '../lib/store/aws-database.ts';
 import type { Database } from '../lib/store/database.ts';
 import { dynamoApiKeyStore } from '../lib/store/environment-store.ts';
 import { dynamoFlowStore } from '../lib/store/flow-store.ts';
+import { dynamoIdempotencyStore } from '../lib/store/idempotency-store.ts';
 import { dynamoIntegrationStore } from '../lib/store/integration-store.ts';
 
 const scopes = z.optional(z.array(scopeSchema).check(z.maxLength(100)));
@@ -43,17 +44,20 @@ const contextHash = z.optional(z.string());
 const chatOauthBody = z.strictObject({ ...common, ...connect, userScope: scopes, mode: z.optional(z.enum(flowModes)) });
 const connectBody = z.strictObject({ ...common, ...connect, contextHash });
 const linkUserBody = z.strictObject({ ...common, subscriberId: textSchema, contextHash, userScope: scopes });
+const { integrationIdentifier, context } = common;
+const linkBody = z.strictObject({ integrationIdentifier, subscriberId: textSchema, context, contextHash });
 
 export interface GenerateOauthUrlDeps extends ApiDeps, IssueFlowDeps {}
 
-/** The three ways of asking for an OAuth URL. */
+/** The ways of asking for an OAuth URL. */
 export function createHandler(deps: GenerateOauthUrlDeps): HttpHandler {
-  const route = (requestOf: (call: ApiCall) => OauthUrlRequest): ApiRoute => ({
+  const route = (requestOf: (call: ApiCall) => OauthUrlRequest, statusCode = 201): ApiRoute => ({
     permissions: ['connect'],
+    idempotency: 'first answer',
     async act(call) {
       const issued = await issueFlow(deps, call.caller, requestOf(call));
       call.log.info('flow issued');
-      return { statusCode: 201, body: { data: issued } };
+      return { statusCode, body: { data: issued }, usableUntil: Date.parse(issued.expiresAt) };
     },
   });
   return createApiHandler(deps, {
@@ -69,6 +73,10 @@ export function createHandler(deps: GenerateOauthUrlDeps): HttpHandler {
       ...validated(linkUserBody, body),
       mode: 'link_user',
     })),
+    'POST /v1/integrations/channel-endpoints/link': route(
+      ({ body }) => ({ ...validated(linkBody, body), mode: 'link_user' }),
+      200,
+    ),
   });
 }
 
@@ -97,6 +105,7 @@ export function compose({ db, now = Date.now, ...parts }: GenerateOauthUrlParts)
     ...parts,
     now,
     flows: dynamoFlowStore(db),
+    idempotency: { store: dynamoIdempotencyStore(db), now },
     findApiKey: expiringCache(cache, dynamoApiKeyStore(db).find),
     findIntegration: (environmentId, identifier) => cachedIntegration(JSON.stringify([environmentId, identifier])),
   };

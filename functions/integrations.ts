@@ -1,41 +1,49 @@
 import * as z from 'zod/mini';
 import { loadConfig } from '../lib/config.ts';
+import type { Caller } from '../lib/environment/authenticate.ts';
 import { ChatConnectError, validationError } from '../lib/errors.ts';
 import { type ApiDeps, createApiHandler, identifierSchema, validated } from '../lib/http/api.ts';
 import { lambdaLog, onLambda } from '../lib/http/lambda.ts';
 import type { HttpHandler } from '../lib/http/types.ts';
 import { type CreateIntegrationDeps, createIntegration } from '../lib/integration/create-integration.ts';
-import {
-  configurationsSchema,
-  credentialsSchema,
-  type Integration,
-  providerIds,
-} from '../lib/integration/integration.ts';
+import { type Integration, providerIds } from '../lib/integration/integration.ts';
+import { configurationsChange, configurationsRequest, credentialsRequest } from '../lib/integration/request-schemas.ts';
+import { type UpdateIntegrationDeps, updateIntegration } from '../lib/integration/update-integration.ts';
 import { awsDatabase } from '../lib/store/aws-database.ts';
+import { dynamoConnectionStore } from '../lib/store/connection-store.ts';
 import type { Database } from '../lib/store/database.ts';
 import { dynamoApiKeyStore } from '../lib/store/environment-store.ts';
+import { dynamoIdempotencyStore } from '../lib/store/idempotency-store.ts';
 import { dynamoIntegrationStore, type IntegrationStore } from '../lib/store/integration-store.ts';
 import { awsKeyWrapper } from '../lib/vault/aws-key-wrapper.ts';
 import { environmentVault } from '../lib/vault/environment-vault.ts';
 import type { KeyWrapper } from '../lib/vault/key-wrapper.ts';
 
-const createBody = z.strictObject({
-  providerId: z.enum(providerIds, 'must be "slack" or "msteams"'),
-  channel: z.optional(z.literal('chat', 'must be "chat"')),
+/** Fields that a caller may give on creation and on update. */
+const common = {
   name: z.optional(z.string().check(z.minLength(1), z.maxLength(200))),
   identifier: z.optional(identifierSchema),
   _environmentId: z.optional(z.string()),
-  credentials: z.optional(credentialsSchema),
-  configurations: z.optional(configurationsSchema),
+  credentials: z.optional(credentialsRequest),
   active: z.optional(z.boolean()),
   // Of the contract; neither changes anything here.
   check: z.optional(z.boolean()),
-  kind: z.optional(z.literal('delivery')),
   conditions: z.optional(z.array(z.unknown())),
+};
+
+const createBody = z.strictObject({
+  ...common,
+  providerId: z.enum(providerIds, 'must be "slack" or "msteams"'),
+  channel: z.optional(z.literal('chat', 'must be "chat"')),
+  configurations: z.optional(configurationsRequest),
+  // Of the contract, too.
+  kind: z.optional(z.literal('delivery')),
 });
 
-export interface IntegrationsDeps extends ApiDeps, CreateIntegrationDeps {
-  readonly integrations: Pick<IntegrationStore, 'create' | 'list'>;
+const updateBody = z.strictObject({ ...common, configurations: z.optional(configurationsChange) });
+
+export interface IntegrationsDeps extends ApiDeps, CreateIntegrationDeps, UpdateIntegrationDeps {
+  readonly integrations: Pick<IntegrationStore, 'create' | 'get' | 'list' | 'replace'>;
 }
 
 /** Apps of the providers that an environment connects with. */
@@ -45,12 +53,7 @@ export function createHandler(deps: IntegrationsDeps): HttpHandler {
       permissions: ['manage'],
       async act({ caller, body, log }) {
         const request = validated(createBody, body);
-        if (request._environmentId !== undefined && request._environmentId !== caller.environmentId) {
-          throw new ChatConnectError(
-            'forbidden',
-            'API key authentication is scoped to a single environment and cannot target a different `_environmentId`.',
-          );
-        }
+        requireOwnEnvironment(caller, request);
         if (!request.credentials) throw validationError(['credentials: is required']);
         const { credentials, ...rest } = request;
         const integration = await createIntegration(deps, caller.environmentId, { ...rest, credentials });
@@ -60,12 +63,61 @@ export function createHandler(deps: IntegrationsDeps): HttpHandler {
     },
     'GET /v1/integrations': {
       permissions: ['connect', 'manage'],
+      act: async ({ caller }) => ({
+        statusCode: 200,
+        body: { data: listed(await deps.integrations.list(caller.environmentId)) },
+      }),
+    },
+    'GET /v1/integrations/active': {
+      permissions: ['connect', 'manage'],
       async act({ caller }) {
         const integrations = await deps.integrations.list(caller.environmentId);
-        return { statusCode: 200, body: { data: integrations.map((each) => ({ ...shown(each), credentials: {} })) } };
+        return { statusCode: 200, body: { data: listed(integrations.filter(({ active }) => active)) } };
+      },
+    },
+    'PUT /v1/integrations/{integrationId}': {
+      permissions: ['manage'],
+      async act({ caller, body = {}, pathParameters, log }) {
+        const { check: _, ...change } = validated(updateBody, body);
+        requireOwnEnvironment(caller, change);
+        const integrationId = pathParameters['integrationId'] ?? '';
+        const integration = await updateIntegration(deps, caller.environmentId, integrationId, change);
+        if (!integration) throw unknownEntity(integrationId);
+        log.info('integration updated', { integrationId });
+        return { statusCode: 200, body: { data: shown(integration) } };
+      },
+    },
+    'POST /v1/integrations/{integrationId}/set-primary': {
+      permissions: ['manage'],
+      async act({ caller, pathParameters }) {
+        const { integrationId = '' } = pathParameters;
+        if (!/^[0-9a-f]{24}$/i.test(integrationId)) {
+          throw validationError(['integrationId must be a mongodb id'], 'integrationId');
+        }
+        if (await deps.integrations.get(integrationId, caller.environmentId)) {
+          throw new ChatConnectError('primary_unsupported', 'Channel chat does not support primary');
+        }
+        throw new ChatConnectError('integration_not_found', `Integration with id ${integrationId} not found`);
       },
     },
   });
+}
+
+function requireOwnEnvironment(caller: Caller, request: { readonly _environmentId?: string | undefined }): void {
+  if (request._environmentId === undefined || request._environmentId === caller.environmentId) return;
+  throw new ChatConnectError(
+    'forbidden',
+    'API key authentication is scoped to a single environment and cannot target a different `_environmentId`.',
+  );
+}
+
+function unknownEntity(integrationId: string): ChatConnectError {
+  return new ChatConnectError('integration_not_found', `Entity with id ${integrationId} not found`);
+}
+
+/** A list has the field that its rows' secrets would be in, and nothing in it. */
+function listed(integrations: readonly Integration[]) {
+  return integrations.map((integration) => ({ ...shown(integration), credentials: {} }));
 }
 
 /** As the contract's clients read it. Credentials never leave the service. */
@@ -98,13 +150,15 @@ export function compose({ db, keyWrapper, log, now = Date.now }: IntegrationsPar
   return {
     log,
     now,
+    idempotency: { store: dynamoIdempotencyStore(db), now },
     findApiKey: dynamoApiKeyStore(db).find,
     integrations: dynamoIntegrationStore(db),
+    connections: dynamoConnectionStore(db),
     vault: environmentVault({ db, keyWrapper, now }),
   };
 }
 
 export const handler = onLambda(() => {
-  const config = loadConfig(['CONNECTIONS_TABLE', 'VAULT_KEY_ARN']);
+  const config = loadConfig(['CONNECTIONS_TABLE', 'FLOWS_TABLE', 'VAULT_KEY_ARN']);
   return createHandler(compose({ db: awsDatabase(config), keyWrapper: awsKeyWrapper(config), log: lambdaLog() }));
 });

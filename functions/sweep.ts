@@ -6,6 +6,7 @@ import { lambdaLog, onLambda } from '../lib/http/lambda.ts';
 import { awsAssertion } from '../lib/providers/msteams/aws-assertion.ts';
 import { federatedClients } from '../lib/providers/msteams/federated-clients.ts';
 import { awsDatabase } from '../lib/store/aws-database.ts';
+import { dynamoDueStore } from '../lib/store/due-store.ts';
 import { dynamoFlowStore } from '../lib/store/flow-store.ts';
 import { awsKeyWrapper } from '../lib/vault/aws-key-wrapper.ts';
 
@@ -22,6 +23,7 @@ export function compose(parts: SweepParts): SweepDeps {
   const { db, log, now = Date.now } = parts;
   return {
     flows: dynamoFlowStore(db),
+    rows: dynamoDueStore(db),
     slack: composeSlackCallback(parts),
     msteams: composeTeamsCallback(parts),
     log,

@@ -51,8 +51,11 @@ export interface FunctionBundle {
   readonly inputs: readonly string[];
 }
 
-/** Loaded by a function only when a person has just approved: each stands in a file of its own until then. */
-const loadedLate = ['@azure/msal-node', '@slack/oauth'];
+/**
+ * Loaded by a function only when a person has just approved (STS: when an app is proven by the functions' role). Each
+ * stands in a file of its own until then.
+ */
+const loadedLate = ['@azure/msal-node', '@slack/oauth', '@aws-sdk/client-sts'];
 
 /**
  * Bundles a function into a folder, exactly as it is deployed. No package.json with `"type": "module"` may stand above

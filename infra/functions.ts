@@ -25,7 +25,17 @@ export interface FunctionSettings {
 /** An API call makes a few DynamoDB calls; memory is what buys the CPU that loads the SDK and speaks TLS. */
 const apiCall = { memoryMegabytes: 512, timeoutSeconds: 10 };
 
-const allIndexes = connectionsTable.indexes.map((index) => index.name);
+/** What idempotency keys take. */
+const idempotency: TableAccess = { actions: ['GetItem', 'PutItem', 'UpdateItem', 'DeleteItem'] };
+
+/** Those that lists are read from. */
+const allIndexes = connectionsTable.indexes.map((index) => index.name).filter((name) => name !== 'due');
+
+/** What it takes to write a connection with all that belongs to it, and to end one. */
+const finishing: TableAccess = {
+  actions: ['GetItem', 'BatchGetItem', 'PutItem', 'UpdateItem', 'DeleteItem', 'Query'],
+  queriedIndexes: ['byConnection'],
+};
 
 /** What it takes to finish a flow. */
 const callback: FunctionSettings = {
@@ -33,10 +43,7 @@ const callback: FunctionSettings = {
   // Exchange, identity check, revocation and writes add up to 25 s at worst; API Gateway gives up after 30 s, and until
   // then the answer has to be a page of ours.
   timeoutSeconds: 29,
-  connections: {
-    actions: ['GetItem', 'BatchGetItem', 'PutItem', 'UpdateItem', 'DeleteItem', 'Query'],
-    queriedIndexes: ['byConnection'],
-  },
+  connections: finishing,
   flows: { actions: ['GetItem', 'UpdateItem'] },
   opensVault: true,
 };
@@ -45,7 +52,12 @@ export const functionSettings: Readonly<Record<FunctionName, FunctionSettings>> 
   'generate-oauth-url': {
     ...apiCall,
     connections: { actions: ['GetItem'] },
-    flows: { actions: ['PutItem'] },
+    flows: { actions: ['GetItem', 'PutItem'] },
+  },
+  start: {
+    ...apiCall,
+    connections: { actions: ['GetItem'] },
+    flows: { actions: ['GetItem', 'UpdateItem'] },
   },
   'slack-callback': callback,
   'msteams-callback': { ...callback, provesAppsByRole: true },
@@ -53,24 +65,31 @@ export const functionSettings: Readonly<Record<FunctionName, FunctionSettings>> 
     ...callback,
     // Its flows go side by side, each with several calls to a provider at worst.
     timeoutSeconds: 60,
+    connections: { ...finishing, queriedIndexes: ['byConnection', 'due'] },
     flows: { actions: ['GetItem', 'UpdateItem'], queriedIndexes: ['due'] },
     provesAppsByRole: true,
   },
   integrations: {
     ...apiCall,
     connections: {
-      actions: ['GetItem', 'BatchGetItem', 'PutItem'],
-      queriedIndexes: ['byEnvironment'],
+      actions: ['GetItem', 'BatchGetItem', 'PutItem', 'DeleteItem'],
+      queriedIndexes: ['byEnvironment', 'byIntegration'],
     },
+    flows: idempotency,
     opensVault: true,
   },
   'channel-connections': {
     ...apiCall,
-    connections: { actions: ['GetItem', 'BatchGetItem'], queriedIndexes: allIndexes },
+    // The provider gets 5 s of it at most.
+    timeoutSeconds: 15,
+    connections: { ...finishing, queriedIndexes: allIndexes },
+    flows: idempotency,
+    opensVault: true,
   },
   'channel-endpoints': {
     ...apiCall,
-    connections: { actions: ['GetItem', 'BatchGetItem'], queriedIndexes: allIndexes },
+    connections: { actions: ['GetItem', 'BatchGetItem', 'PutItem', 'UpdateItem'], queriedIndexes: allIndexes },
+    flows: idempotency,
     opensVault: true,
   },
   meta: { memoryMegabytes: 256, timeoutSeconds: 5 },

@@ -1,6 +1,7 @@
 /** The functions of the service, named after their files in `functions/`. */
 export type FunctionName =
   | 'generate-oauth-url'
+  | 'start'
   | 'slack-callback'
   | 'msteams-callback'
   | 'integrations'
@@ -25,14 +26,24 @@ export const routes: readonly Route[] = [
   { method: 'POST', path: '/v1/integrations/chat/oauth', function: 'generate-oauth-url' },
   { method: 'POST', path: '/v1/integrations/channel-connections/oauth', function: 'generate-oauth-url' },
   { method: 'POST', path: '/v1/integrations/channel-endpoints/oauth', function: 'generate-oauth-url' },
+  { method: 'POST', path: '/v1/integrations/channel-endpoints/link', function: 'generate-oauth-url' },
+  { method: 'GET', path: '/connect/{ticket}', function: 'start' },
+  { method: 'POST', path: '/connect/{ticket}', function: 'start' },
   { method: 'GET', path: '/v1/integrations/chat/oauth/callback/slack', function: 'slack-callback' },
   { method: 'GET', path: '/v1/integrations/chat/oauth/callback/msteams', function: 'msteams-callback' },
   { method: 'GET', path: '/v1/integrations', function: 'integrations' },
   { method: 'POST', path: '/v1/integrations', function: 'integrations' },
+  { method: 'GET', path: '/v1/integrations/active', function: 'integrations' },
+  { method: 'PUT', path: '/v1/integrations/{integrationId}', function: 'integrations' },
+  { method: 'POST', path: '/v1/integrations/{integrationId}/set-primary', function: 'integrations' },
   { method: 'GET', path: '/v1/channel-connections', function: 'channel-connections' },
   { method: 'GET', path: '/v1/channel-connections/{identifier}', function: 'channel-connections' },
+  { method: 'DELETE', path: '/v1/channel-connections/{identifier}', function: 'channel-connections' },
   { method: 'GET', path: '/v1/channel-endpoints', function: 'channel-endpoints' },
+  { method: 'POST', path: '/v1/channel-endpoints', function: 'channel-endpoints' },
   { method: 'GET', path: '/v1/channel-endpoints/{identifier}', function: 'channel-endpoints' },
+  { method: 'PATCH', path: '/v1/channel-endpoints/{identifier}', function: 'channel-endpoints' },
+  { method: 'DELETE', path: '/v1/channel-endpoints/{identifier}', function: 'channel-endpoints' },
 ];
 
 /** Answers every request that no route matches (API Gateway's `$default` route). */

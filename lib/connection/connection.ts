@@ -1,5 +1,5 @@
 import * as z from 'zod/mini';
-import { hashOf } from '../crypto.ts';
+import { hashOf, randomToken } from '../crypto.ts';
 import { accountSchema } from '../grant/grant.ts';
 
 /** Whom a connection is for. One connection per subject. */
@@ -49,8 +49,12 @@ export const connectionSchema = z.object({
   /** None when the flow brought a user token only. */
   grantId: z.optional(z.string()),
   userGrantId: z.optional(z.string()),
-  /** Grants of accounts before this one whose references are still to be released. */
+  /** Grants that the row named before, and whose references are to be released. */
   previousGrantIds: z.array(z.string()),
+  /** Time fence of a deletion that this connection follows: endpoints that are older belonged to the one before, and go. */
+  endpointsSince: z.optional(z.number()),
+  /** ISO time at which the sweep looks whether anything of before is left. */
+  dueAt: z.optional(z.string()),
   /** What the account before was called: the outcome page says what changed. */
   previousAccountName: z.optional(z.string()),
   account: accountSchema,
@@ -71,12 +75,55 @@ export const connectionSchema = z.object({
   flowId: z.string(),
   /** Epoch milliseconds: the row is a tombstone, hidden, and only fences off late writers. */
   deletedAt: z.optional(z.number()),
-  /** Epoch seconds, on a tombstone only: when it may go. */
+  /** Epoch seconds, on a tombstone that the sweep is done with: when it may go. */
   expiresAt: z.optional(z.number()),
   /** Changes with every write; a writer names the one it read. */
   revision: z.string(),
 });
 export type Connection = z.infer<typeof connectionSchema>;
+
+/** By then every index knows what was written before. */
+const settleAfterMilliseconds = 60_000;
+
+/** What a row's next form carries over from the row as it was read: all that is still to be released. */
+export function leftBehind(
+  existing: Connection | undefined,
+  next: Pick<Connection, 'grantId' | 'userGrantId'>,
+  now: number,
+): Pick<Connection, 'previousGrantIds' | 'endpointsSince' | 'dueAt'> {
+  const named = existing ? [...existing.previousGrantIds, existing.grantId, existing.userGrantId] : [];
+  const left = named.filter((grantId) => grantId !== next.grantId && grantId !== next.userGrantId);
+  const previousGrantIds = [...new Set(left)].filter((grantId) => grantId !== undefined);
+  const isUnsettledTombstone = existing?.deletedAt !== undefined && existing.dueAt !== undefined;
+  const endpointsSince = isUnsettledTombstone ? existing.asOf : existing?.endpointsSince;
+  const isDue = previousGrantIds.length > 0 || endpointsSince !== undefined;
+  return { previousGrantIds, endpointsSince, dueAt: isDue ? settlingTime(now) : undefined };
+}
+
+/**
+ * The row of a connection that is deleted: hidden, without grants, and due until all that belonged to it is gone.
+ * @param asOf newer than everything that reflects what the caller has seen
+ */
+export function tombstoneOf(
+  connection: Connection,
+  now: number,
+  asOf = Math.max(now, connection.asOf + 1),
+): Connection & { deletedAt: number } {
+  return {
+    ...connection,
+    ...leftBehind(connection, { grantId: undefined, userGrantId: undefined }, now),
+    grantId: undefined,
+    userGrantId: undefined,
+    asOf,
+    deletedAt: Math.max(now, asOf),
+    dueAt: settlingTime(now),
+    revision: randomToken(12),
+  };
+}
+
+function settlingTime(now: number): string {
+  return new Date(now + settleAfterMilliseconds).toISOString();
+}
 
 /**
  * What a writer that reflects `asOf` of `flowId` meets in an existing row: nothing, an older one that it replaces, its

@@ -50,9 +50,24 @@ export function parseContext(value: unknown): Context {
 
 /** The sorted `type:id` list that identifies a context set; `data` plays no part. */
 export function contextKeysOf(context: Context | undefined): string[] {
-  return Object.entries(context ?? {})
-    .map(([type, entry]) => `${type}:${typeof entry === 'string' ? entry : entry.id}`)
-    .sort();
+  const keys = Object.entries(context ?? {}).map(
+    ([type, entry]) => `${type}:${typeof entry === 'string' ? entry : entry.id}`,
+  );
+  return contextSetOf(keys);
+}
+
+/** A set of context keys in its one order, whatever the order and number in which they were given. */
+export function contextSetOf(keys: readonly string[]): string[] {
+  return [...new Set(keys)].sort((left, right) => (collationKey(left) < collationKey(right) ? -1 : 1));
+}
+
+/**
+ * Sorts as the contract's `localeCompare` does: punctuation, digits, letters, and case only between what is the same but
+ * for it. Spelt out, because keys of connections are made from the order.
+ */
+function collationKey(key: string): string {
+  const regardlessOfCase = key.toLowerCase().replace(/[_:-]/g, (mark) => '!"#'.charAt('_-:'.indexOf(mark)));
+  return `${regardlessOfCase} ${key.replace(/[a-z]/g, '0')}`;
 }
 
 /**

@@ -1,27 +1,30 @@
-import { type Connection, derivedIdentifier, fence, subjectKeyIn, subjectKeyOf } from '../connection/connection.ts';
+import {
+  type Connection,
+  derivedIdentifier,
+  fence,
+  leftBehind,
+  subjectKeyIn,
+  subjectKeyOf,
+  tombstoneOf,
+} from '../connection/connection.ts';
+import { type DisconnectDeps, releaseLeftBehind } from '../connection/disconnect.ts';
 import { hashOf, randomToken } from '../crypto.ts';
 import { type Endpoint, type EndpointTarget, endpointIdentifierOf } from '../endpoint/endpoint.ts';
+import { keepWhileConnected } from '../endpoint/keep-while-connected.ts';
 import { sealWebhookUrl } from '../endpoint/webhook-url.ts';
 import { type Account, grantIdOf, type Token } from '../grant/grant.ts';
-import { type RevokeDeps, revokeGrantIfUnshared, revokeUnstoredToken } from '../grant/revoke-if-unshared.ts';
+import { revokeUnstoredToken } from '../grant/revoke-if-unshared.ts';
 import { sealToken } from '../grant/token-vault.ts';
 import type { Integration } from '../integration/integration.ts';
-import type { ConnectionStore } from '../store/connection-store.ts';
-import type { EndpointStore } from '../store/endpoint-store.ts';
 import type { FinishableFlow, FlowOutcome } from './flow.ts';
 import { FlowFailure } from './flow-failure.ts';
 import type { Granted } from './granted.ts';
 import { subjectOf } from './subject.ts';
 
-export interface FinishDeps extends RevokeDeps {
-  readonly connections: ConnectionStore;
-  readonly endpoints: EndpointStore;
-}
+export type FinishDeps = DisconnectDeps;
 
 /** A connection has this many rounds to win against other writers of its subject. */
 const maxRounds = 8;
-const tombstoneSeconds = 24 * 60 * 60;
-const removedAtOnce = 25;
 
 /**
  * Writes what a connect brought: identifier, grant, reference, connection, endpoints, in an order of which every prefix
@@ -40,7 +43,7 @@ export async function finishConnect(
   }
   const { connection, previousAccount } = await writeConnection(deps, integration, flow, granted);
   const endpointIdentifiers = await writeEndpoints(deps, integration, flow, granted, connection);
-  await releasePreviousGrants(deps, integration, flow, connection);
+  await releaseLeftBehind(deps, connection);
   return {
     connectionIdentifier: connection.identifier,
     endpointIdentifiers,
@@ -83,16 +86,8 @@ export async function removePendingConnection(
 ): Promise<void> {
   const pending = await deps.connections.get(flow.environmentId, subjectKeyOf(subjectOf(flow)));
   if (pending?.status !== 'pending' || pending.flowId !== flow.flowId || pending.deletedAt !== undefined) return;
-  const now = deps.now();
-  const tombstone: Connection = {
-    ...pending,
-    statusReason: reason,
-    // Only this flow's own writers are fenced off: a later sign-in of the subject may be on its way.
-    asOf: pending.asOf + 1,
-    deletedAt: now,
-    expiresAt: Math.ceil(now / 1000) + tombstoneSeconds,
-    revision: randomToken(12),
-  };
+  // Only this flow's own writers are fenced off: a later sign-in of the subject may be on its way.
+  const tombstone = { ...tombstoneOf(pending, deps.now(), pending.asOf + 1), statusReason: reason };
   await deps.connections.put(tombstone, pending.revision);
 }
 
@@ -148,6 +143,11 @@ async function writeConnection(
         : { asOf: flow.asOf, grantId: undefined, userGrantId: undefined };
     const kept = living && living.account.id === granted.account.id ? living : undefined;
     const now = new Date(deps.now()).toISOString();
+    // A flow that brought a user token only leaves the workspace's bot as it was.
+    const grants = {
+      grantId: stored.grantId ?? kept?.grantId,
+      userGrantId: stored.userGrantId ?? kept?.userGrantId,
+    };
     const connection: Connection = {
       subjectKey,
       identifier,
@@ -157,10 +157,8 @@ async function writeConnection(
       providerId: integration.providerId,
       subscriberId: subject.subscriberId,
       contextKeys: [...subject.contextKeys],
-      // A flow that brought a user token only leaves the workspace's bot as it was.
-      grantId: stored.grantId ?? kept?.grantId,
-      userGrantId: stored.userGrantId ?? kept?.userGrantId,
-      previousGrantIds: grantsLeftBehind(living, changed !== undefined, stored),
+      ...grants,
+      ...leftBehind(existing, grants, deps.now()),
       previousAccountName: changed ? (changed.account.name ?? changed.account.id) : undefined,
       account: granted.account,
       botUserId: granted.bot?.botUserId ?? kept?.botUserId,
@@ -183,16 +181,6 @@ async function writeConnection(
 /** Whether a caller who asked for an identifier finds the connection under it. */
 function answersTo(connection: Connection, requested: string | undefined): boolean {
   return [undefined, connection.identifier, derivedIdentifier(connection.subjectKey)].includes(requested);
-}
-
-/** Grants that the connection referred to and does not any more; a user's token goes when another person approves. */
-function grantsLeftBehind(living: Connection | undefined, changed: boolean, stored: StoredGrants): string[] {
-  if (!living) return [];
-  const replacedUser = stored.userGrantId !== undefined;
-  const left = [...living.previousGrantIds];
-  if (changed && living.grantId !== undefined) left.push(living.grantId);
-  if ((changed || replacedUser) && living.userGrantId !== undefined) left.push(living.userGrantId);
-  return [...new Set(left)].filter((grantId) => grantId !== stored.grantId && grantId !== stored.userGrantId);
 }
 
 /**
@@ -269,12 +257,33 @@ async function storeGrants(
     throw new FlowFailure('deleted_meanwhile');
   };
   const { bot, user, appOnly } = granted;
+  const withUser = user?.token !== undefined && flow.userScopes.length > 0;
+  if (withUser) await addUserGrant(deps, granted, { environmentId, integrationId, subjectKey, asOf }, user.userId);
   return {
     asOf,
     grantId: bot ? await store(bot.token, bot.scopes) : appOnly && (await store(undefined, [])),
-    userGrantId:
-      user?.token && flow.userScopes.length > 0 ? await store(user.token, user.scopes, user.userId) : undefined,
+    userGrantId: withUser ? await store(user.token, user.scopes, user.userId) : undefined,
   };
+}
+
+/**
+ * Whoever uninstalls an app ends the tokens of its users as well, so it is said beside the account's grant that there
+ * is one. Writing that grant, or renewing it, comes after: its version changes for whoever has not seen the mark.
+ */
+async function addUserGrant(
+  deps: FinishDeps,
+  { account, bot }: Granted,
+  at: { environmentId: string; integrationId: string; subjectKey: string; asOf: number },
+  userId: string,
+): Promise<void> {
+  const { environmentId, integrationId, subjectKey } = at;
+  const grantId = grantIdOf(integrationId, account.id);
+  const userGrantId = grantIdOf(integrationId, account.id, userId);
+  await deps.grants.addReference(environmentId, userGrantId, subjectKey, at);
+  await deps.grants.addUserGrant(environmentId, grantId, userGrantId, at);
+  if (bot || (await deps.grants.renew(environmentId, grantId))) return;
+  const grant = await deps.grants.get(environmentId, grantId);
+  if (grant?.status === 'revoking' && (grant.revokingUntil ?? 0) > deps.now()) throw new GrantBusyError();
 }
 
 /** A revocation of the account's token is under way; the flow goes on when it is over. */
@@ -340,10 +349,7 @@ async function writeWebhook(
   return writeEndpoint(deps, integration, flow, account, connection, target, channel);
 }
 
-/**
- * Points a subscriber at a person, channel or webhook. When the connection was deleted or moved meanwhile, the endpoint
- * goes too: whoever does that looks for endpoints after it, and this looks at the connection after its endpoint.
- */
+/** Points a subscriber at a person, channel or webhook. When the connection was deleted or moved meanwhile, it fails. */
 export async function writeEndpoint(
   deps: Pick<FinishDeps, 'endpoints' | 'connections' | 'now'>,
   integration: Integration,
@@ -376,14 +382,8 @@ export async function writeEndpoint(
   if (!written && !(await deps.endpoints.find(flow.environmentId, endpoint.identifier))) {
     throw new FlowFailure('deleted_meanwhile');
   }
-  if (connection) {
-    const current = await deps.connections.get(flow.environmentId, connection.subjectKey);
-    const isLiving = current !== undefined && current.deletedAt === undefined;
-    if (!isLiving || current.account.id !== connection.account.id) {
-      await deps.endpoints.remove(endpoint, { asOf: deps.now(), flowId: flow.flowId });
-      throw new FlowFailure(isLiving ? 'wrong_workspace' : 'deleted_meanwhile');
-    }
-  }
+  const end = await keepWhileConnected(deps, endpoint, connection?.account.id);
+  if (end !== 'kept') throw new FlowFailure(end === 'moved' ? 'wrong_workspace' : 'deleted_meanwhile');
   return endpoint.identifier;
 }
 
@@ -396,32 +396,6 @@ function endpointIdentifier(
 ): string {
   const subjectKey = connection?.subjectKey ?? hashOf('none', flow.integrationId, flow.contextKeys);
   return endpointIdentifierOf(subjectKey, flow.subscriberId ?? '', type, account.id, targetName);
-}
-
-/** After a change of account: what flows linked in the old one goes, and its grants are let go last. */
-async function releasePreviousGrants(
-  deps: FinishDeps,
-  integration: Integration,
-  flow: FinishableFlow,
-  connection: Connection,
-): Promise<void> {
-  if (connection.previousAccountName === undefined && connection.previousGrantIds.length === 0) return;
-  const { environmentId, subjectKey, previousGrantIds } = connection;
-  const linked = await deps.endpoints.listThroughConnection(environmentId, subjectKey);
-  const left = linked.filter(({ source, accountId }) => source === 'flow' && accountId !== connection.account.id);
-  for (let start = 0; start < left.length; start += removedAtOnce) {
-    const batch = left.slice(start, start + removedAtOnce);
-    await Promise.all(batch.map((endpoint) => deps.endpoints.remove(endpoint, flow)));
-  }
-  for (const grantId of previousGrantIds) {
-    await deps.grants.removeReference(environmentId, grantId, subjectKey, flow);
-    const grant = await deps.grants.get(environmentId, grantId);
-    if (grant?.status === 'active') await revokeGrantIfUnshared(deps, integration, grant, flow.flowId);
-  }
-  if (previousGrantIds.length === 0) return;
-  // Whoever changed the connection meanwhile has taken the list over.
-  const released = { ...connection, previousGrantIds: [], revision: randomToken(12) };
-  await deps.connections.put(released, connection.revision);
 }
 
 function accountOf({ id, name }: Account): FlowOutcome['account'] {

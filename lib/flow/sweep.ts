@@ -1,4 +1,7 @@
+import { settleConnection } from '../connection/disconnect.ts';
+import { settleGrant } from '../grant/revoke-if-unshared.ts';
 import { errorFields, type Log } from '../log.ts';
+import type { DueRow, DueStore } from '../store/due-store.ts';
 import type { FlowStore } from '../store/flow-store.ts';
 import { failFlow, logFields } from './finish-flow.ts';
 import type { ExchangedFlow, Flow, PendingFlow } from './flow.ts';
@@ -8,29 +11,43 @@ import { resumeTeamsFlow, retryPending, type TeamsCallbackDeps } from './teams-c
 
 export interface SweepDeps {
   readonly flows: Pick<FlowStore, 'takeDue'>;
+  readonly rows: DueStore;
   readonly slack: SlackCallbackDeps;
   readonly msteams: TeamsCallbackDeps;
   readonly log: Log;
   now(): number;
 }
 
-/** Flows that one run looks at; what is left is due in the next one. */
+/** Flows, and other rows, that one run looks at; what is left is due in the next one. */
 const atOnce = 40;
 
-/** Finishes what no browser came back for: sealed exchanges, leases that ended, flows that wait for the provider. */
+/**
+ * Finishes what no browser came back for: sealed exchanges, leases that ended, flows that wait for the provider; and what
+ * a change of a connection left: endpoints, references, tokens that a provider has not ended yet.
+ */
 export async function sweep(deps: SweepDeps): Promise<{ looked: number }> {
-  const due = await deps.flows.takeDue(deps.now(), atOnce);
-  await Promise.all(
-    due.map(async (flow) => {
-      try {
-        await take(deps, flow);
-      } catch (error) {
-        // One flow in trouble does not keep the others waiting.
+  const now = deps.now();
+  const [flows, rows] = await Promise.all([deps.flows.takeDue(now, atOnce), deps.rows.takeDue(now, atOnce)]);
+  // One in trouble does not keep the others waiting.
+  await Promise.all([
+    ...flows.map((flow) =>
+      take(deps, flow).catch((error: unknown) => {
         deps.log.error('a flow could not be swept', { ...logFields(flow), ...errorFields(error) });
-      }
-    }),
-  );
-  return { looked: due.length };
+      }),
+    ),
+    ...rows.map((row) =>
+      settle(deps, row).catch((error: unknown) => {
+        const { environmentId, integrationId } = row.kind === 'grant' ? row.grant : row.connection;
+        const line = { environmentId, integrationId, kind: row.kind, ...errorFields(error) };
+        deps.log.error('a row could not be swept', line);
+      }),
+    ),
+  ]);
+  return { looked: flows.length + rows.length };
+}
+
+function settle({ slack }: SweepDeps, row: DueRow): Promise<void> {
+  return row.kind === 'grant' ? settleGrant(slack, row.grant) : settleConnection(slack, row.connection);
 }
 
 async function take(deps: SweepDeps, flow: Flow): Promise<void> {

@@ -75,7 +75,7 @@ export function composeTeamsCallback(parts: TeamsCallbackParts): TeamsCallbackDe
     installBot: (installation) => installBot({ graphBaseUrl: parts.microsoftGraphBaseUrl, fetch }, installation),
     // The person's own tokens are kept nowhere, and end by themselves within the hour.
     discardSealed: async () => {},
-    revokeToken: async () => true,
+    endAtProvider: async () => ({ confirmed: true }),
   };
   return deps;
 }

@@ -43,6 +43,10 @@ export const grantSchema = z.object({
   status: z.enum(['active', 'revoking', 'revoked']),
   /** Epoch milliseconds until which a writer waits for a revocation under way. */
   revokingUntil: z.optional(z.number()),
+  /** How often the provider was asked to end the token. */
+  revocationTries: z.optional(z.number()),
+  /** ISO time at which the sweep looks at the grant: a revocation that is not confirmed, a credential just brought. */
+  dueAt: z.optional(z.string()),
   appId: z.optional(z.string()),
   botUserId: z.optional(z.string()),
   botId: z.optional(z.string()),
@@ -53,7 +57,7 @@ export const grantSchema = z.object({
 });
 export type Grant = z.infer<typeof grantSchema>;
 
-/** One chain per integration and account, and one per person of it; every connection of the account shares it. */
+/** One chain per integration and account, and one per person of it; every connection that flows make shares it. */
 export function grantIdOf(integrationId: string, accountId: string, userId?: string): string {
   return hashOf('grant', integrationId, accountId, userId ?? null);
 }

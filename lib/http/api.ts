@@ -3,7 +3,9 @@ import * as z from 'zod/mini';
 import type { Permission } from '../environment/api-key.ts';
 import { type AuthenticateDeps, authenticate, type Caller, requirePermission } from '../environment/authenticate.ts';
 import { ChatConnectError, validationError } from '../errors.ts';
+import { type Answer, firstKept, type IdempotencyDeps, idempotent } from '../idempotency/idempotent.ts';
 import type { Log } from '../log.ts';
+import { echoIdempotencyKey, idempotencyKeyOf } from './idempotency-key.ts';
 import { jsonBody } from './json-body.ts';
 import { jsonErrors } from './json-errors.ts';
 import type { HttpEvent, HttpHandler, HttpResult } from './types.ts';
@@ -18,24 +20,29 @@ export interface ApiCall {
   readonly log: Log;
 }
 
-interface ApiAnswer {
-  readonly statusCode: number;
-  readonly body: unknown;
-}
-
-export interface ApiRoute {
+interface RouteOf<Given extends Answer> {
   /** The caller's key needs one of these. */
   readonly permissions: readonly Permission[];
-  act(call: ApiCall): Promise<ApiAnswer>;
+  act(call: ApiCall): Promise<Given>;
 }
 
+/** What a POST or PATCH does with the header `idempotency-key`. */
+export type ApiRoute =
+  /** Runs once per key; its answer is kept for a day. */
+  | (RouteOf<Answer> & { readonly idempotency?: undefined })
+  /** May run again; the first answer is given to all as long as it is usable (epoch milliseconds). */
+  | (RouteOf<Answer & { readonly usableUntil: number }> & { readonly idempotency: 'first answer' })
+  | (RouteOf<Answer> & { readonly idempotency: 'ignored' });
+
 export interface ApiDeps extends AuthenticateDeps {
+  readonly idempotency: IdempotencyDeps;
   readonly log: Log;
 }
 
 /** The pipeline of every API route: error mapper, parse, authenticate, then the route that the event names. */
 export function createApiHandler(deps: ApiDeps, routes: Record<string, ApiRoute>): HttpHandler {
   const pipeline = middy<HttpEvent, HttpResult>()
+    .use(echoIdempotencyKey((routeKey) => routes[routeKey]?.idempotency !== 'ignored'))
     .use(jsonErrors(deps.log))
     .handler(async (event) => {
       const route = routes[event.routeKey];
@@ -44,16 +51,36 @@ export function createApiHandler(deps: ApiDeps, routes: Record<string, ApiRoute>
       const body = jsonBody(event);
       const caller = await authenticate(deps, event.headers['authorization']);
       requirePermission(caller, route.permissions);
-      const answer = await route.act({
+      const call: ApiCall = {
         caller,
         body,
         pathParameters: event.pathParameters ?? {},
         rawQuery: new URLSearchParams(event.rawQueryString),
         log: requestLog(deps.log, event, caller),
-      });
-      return { statusCode: answer.statusCode, body: JSON.stringify(answer.body) };
+      };
+      const answer = await actOnce(deps.idempotency, event, call, route);
+      return {
+        statusCode: answer.statusCode,
+        ...(answer.isReplay && { headers: { 'idempotency-replay': 'true' } }),
+        ...(answer.body !== undefined && { body: JSON.stringify(answer.body) }),
+      };
     });
   return (event, context) => pipeline(event, context);
+}
+
+async function actOnce(
+  deps: IdempotencyDeps,
+  event: HttpEvent,
+  call: ApiCall,
+  route: ApiRoute,
+): Promise<Answer & { readonly isReplay?: boolean }> {
+  const key = route.idempotency === 'ignored' ? undefined : idempotencyKeyOf(event);
+  if (key === undefined) return route.act(call);
+  const { caller, body, log } = call;
+  const request = { caller, method: event.requestContext.http.method, path: event.rawPath, key, body, log };
+  return route.idempotency === 'first answer'
+    ? firstKept(deps, request, () => route.act(call))
+    : idempotent(deps, request, () => route.act(call));
 }
 
 /** Every line of a request names it, its route and who calls. */

@@ -5,8 +5,8 @@ import { errorFields, type Log } from '../log.ts';
 import { VaultError } from '../vault/vault-error.ts';
 import type { HttpEvent, HttpResult } from './types.ts';
 
-const jsonHeaders = {
-  'content-type': 'application/json; charset=utf-8',
+const contentType = { 'content-type': 'application/json; charset=utf-8' } as const;
+const commonHeaders = {
   'cache-control': 'no-store',
   'x-content-type-options': 'nosniff',
   'referrer-policy': 'no-referrer',
@@ -17,14 +17,25 @@ export function jsonErrors(log: Log): middy.MiddlewareObj<HttpEvent, HttpResult>
   return {
     after: function jsonErrorsAfter({ event, response }) {
       if (!response) return;
-      response.headers = { ...jsonHeaders, 'x-request-id': event.requestContext.requestId, ...response.headers };
+      response.headers = {
+        // A 204 has no body that could be of a type.
+        ...(response.body !== undefined && contentType),
+        ...commonHeaders,
+        'x-request-id': event.requestContext.requestId,
+        ...response.headers,
+      };
     },
     onError: function jsonErrorsOnError(request) {
       const { event } = request;
       const error = isPassing(request.error) ? unavailable(log, event, request.error) : request.error;
       request.response = {
         ...failureOf(log, event, error),
-        headers: { ...jsonHeaders, 'x-request-id': event.requestContext.requestId, ...retryAfterOf(error) },
+        headers: {
+          ...contentType,
+          ...commonHeaders,
+          'x-request-id': event.requestContext.requestId,
+          ...retryAfterOf(error),
+        },
       };
     },
   };

@@ -1,17 +1,20 @@
+import { randomToken } from '../crypto.ts';
 import type { Vault } from '../vault/vault.ts';
-import type { Integration, SecretName } from './integration.ts';
+import type { Credentials, Integration, SecretName } from './integration.ts';
 
-/** Seals the secrets that are given, each for its own place in the integration's row. */
-export async function sealSecrets(
+/** Credentials in the form in which an integration's row keeps them: each secret sealed for its own place. */
+export async function sealCredentials(
   vault: Vault,
-  integration: Pick<Integration, 'environmentId' | 'integrationId' | 'sealVersion'>,
-  secrets: Partial<Record<SecretName, string | undefined>>,
-): Promise<Integration['sealedCredentials']> {
-  const sealed: Integration['sealedCredentials'] = {};
+  integration: Pick<Integration, 'environmentId' | 'integrationId'>,
+  { clientId, applicationId, tenantId, redirectUrl, hmac, ...secrets }: Credentials,
+): Promise<Pick<Integration, 'credentials' | 'sealedCredentials' | 'sealVersion'>> {
+  const sealVersion = randomToken(9);
+  const sealedCredentials: Integration['sealedCredentials'] = {};
   for (const [name, secret] of Object.entries(secrets) as [SecretName, string | undefined][]) {
-    if (secret !== undefined) sealed[name] = await vault.seal(secret, placeOf(integration, name));
+    if (secret === undefined) continue;
+    sealedCredentials[name] = await vault.seal(secret, placeOf({ ...integration, sealVersion }, name));
   }
-  return sealed;
+  return { credentials: { clientId, applicationId, tenantId, redirectUrl, hmac }, sealedCredentials, sealVersion };
 }
 
 /** @throws VaultError when the row was changed or its environment's key is gone */

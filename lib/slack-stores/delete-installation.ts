@@ -1,5 +1,6 @@
 import type { InstallationQuery } from '@slack/oauth';
-import { type Connection, installKeyOf } from '../connection/connection.ts';
+import { installKeyOf, tombstoneOf } from '../connection/connection.ts';
+import { releaseLeftBehind } from '../connection/disconnect.ts';
 import { randomToken } from '../crypto.ts';
 import { describeQuery, grantIdIn, type InstallationDeps } from './installation.ts';
 import { InstallationError } from './installation-error.ts';
@@ -11,7 +12,6 @@ interface Deletion {
 }
 
 const maxRounds = 8;
-const tombstoneSeconds = 24 * 60 * 60;
 
 /**
  * Erases the token that a person gave in an account, or (without a person) everything of the account: the bot's token and
@@ -24,33 +24,35 @@ export async function deleteInstallation(deps: InstallationDeps, query: Installa
   if (!accountId) {
     throw new InstallationError('installation_not_found', `No account to delete for ${describeQuery(query)}`);
   }
-  const { environmentId, installations } = deps;
+  const { environmentId, grants, installations } = deps;
   const deletion: Deletion = { accountId, asOf: deps.now(), flowId: randomToken(16) };
+  if (userId !== undefined) return endPart(deps, deletion, userId);
+  await endPart(deps, deletion, undefined);
   const accountGrantId = grantIdIn(deps, accountId);
-  if (userId !== undefined) return endPart(deps, deletion, grantIdIn(deps, accountId, userId), userId);
-  await endPart(deps, deletion, accountGrantId, undefined);
-  for (const userGrantId of await installations.userGrants(environmentId, accountGrantId)) {
-    const grant = await deps.grants.get(environmentId, userGrantId);
-    if (grant?.userId !== undefined) await endPart(deps, deletion, userGrantId, grant.userId);
+  const seen = new Set<string>();
+  // More may be there than are read at once; one that stays is of an install that came after the deletion.
+  for (let unseen = true; unseen; ) {
+    unseen = false;
+    for (const { userGrantId } of await grants.userGrants(environmentId, accountGrantId)) {
+      if (seen.has(userGrantId)) continue;
+      seen.add(userGrantId);
+      unseen = true;
+      const grant = await grants.get(environmentId, userGrantId);
+      if (grant?.userId !== undefined) await endPart(deps, deletion, grant.userId);
+    }
   }
   await installations.remove(environmentId, accountGrantId, deletion);
 }
 
 /** Ends a grant, whoever else lives on it: Slack has ended it already. Then goes what an install made of it. */
-async function endPart(
-  deps: InstallationDeps,
-  deletion: Deletion,
-  grantId: string,
-  userId: string | undefined,
-): Promise<void> {
-  const { environmentId, integrationId, grants, installations } = deps;
+async function endPart(deps: InstallationDeps, deletion: Deletion, userId: string | undefined): Promise<void> {
+  const { environmentId, grants } = deps;
   const { accountId } = deletion;
-  const subjectKey = installKeyOf(integrationId, accountId, userId);
+  const grantId = grantIdIn(deps, accountId, userId);
   await eraseGrant(deps, deletion, grantId);
-  await hideConnection(deps, deletion, subjectKey);
-  await grants.removeReference(environmentId, grantId, subjectKey, deletion);
+  await endConnection(deps, deletion, userId);
   if (userId !== undefined) {
-    await installations.removeUserGrant(environmentId, grantIdIn(deps, accountId), grantId, deletion);
+    await grants.removeUserGrant(environmentId, grantIdIn(deps, accountId), grantId, deletion);
   }
 }
 
@@ -59,30 +61,24 @@ async function eraseGrant(deps: InstallationDeps, { asOf, flowId }: Deletion, gr
   for (let round = 0; round < maxRounds; round += 1) {
     const grant = await deps.grants.get(deps.environmentId, grantId);
     if (!grant || grant.status === 'revoked' || grant.asOf > asOf) return;
-    const ending = await deps.grants.beginRevocation(grant, { asOf, flowId, revokingUntil: asOf });
-    if (ending) return deps.grants.endRevocation(ending);
+    if (await deps.grants.erase(grant, { asOf, flowId })) return;
   }
   throw new Error('other writers kept changing the grant');
 }
 
-async function hideConnection(deps: InstallationDeps, { asOf, flowId }: Deletion, subjectKey: string): Promise<void> {
-  const { environmentId, connections, endpoints } = deps;
+async function endConnection(
+  deps: InstallationDeps,
+  { accountId, asOf }: Deletion,
+  userId: string | undefined,
+): Promise<void> {
+  const { environmentId, integrationId, connections } = deps;
+  const subjectKey = installKeyOf(integrationId, accountId, userId);
   for (let round = 0; round < maxRounds; round += 1) {
     const connection = await connections.get(environmentId, subjectKey);
     if (!connection || connection.deletedAt !== undefined || connection.asOf > asOf) return;
-    const tombstone: Connection = {
-      ...connection,
-      asOf,
-      flowId,
-      deletedAt: asOf,
-      expiresAt: Math.ceil(asOf / 1000) + tombstoneSeconds,
-      revision: randomToken(12),
-    };
-    if (!(await connections.put(tombstone, connection.revision))) continue;
-    for (const endpoint of await endpoints.listThroughConnection(environmentId, subjectKey)) {
-      await endpoints.remove(endpoint, { asOf, flowId });
-    }
-    return;
+    const tombstone = tombstoneOf(connection, deps.now());
+    // The sweep does what is interrupted here.
+    if (await connections.put(tombstone, connection.revision)) return releaseLeftBehind(deps, tombstone);
   }
   throw new Error('other writers kept changing the connection');
 }

@@ -1,12 +1,10 @@
 import type { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import type { InstallationStore, StateStore } from '@slack/oauth';
+import { composeDisconnect } from '../connection/disconnect-deps.ts';
 import { expiringCache } from '../expiring-cache.ts';
+import type { Log } from '../log.ts';
 import { awsDatabase, documentClient } from '../store/aws-database.ts';
-import { dynamoConnectionStore } from '../store/connection-store.ts';
 import type { Database } from '../store/database.ts';
-import { dynamoEndpointStore } from '../store/endpoint-store.ts';
-import { dynamoGrantStore } from '../store/grant-store.ts';
-import { dynamoIntegrationStore } from '../store/integration-store.ts';
 import { dynamoSlackInstallationStore } from '../store/slack-installation-store.ts';
 import { dynamoSlackStateStore } from '../store/slack-state-store.ts';
 import { awsKeyWrapper } from '../vault/aws-key-wrapper.ts';
@@ -33,6 +31,10 @@ export interface SlackStoreOptions {
   readonly integrationId: string;
   /** @default a client with the credentials and the region of the process */
   readonly client?: DynamoDBClient;
+  /** Where Slack is. @default https://slack.com */
+  readonly slackBaseUrl?: string;
+  /** Told what happens, by ids; a logger of Slack's or the console will do. @default nobody is told */
+  readonly log?: Log;
   /** Epoch milliseconds. @default Date.now */
   readonly now?: () => number;
 }
@@ -42,6 +44,8 @@ export interface StateStoreOptions extends SlackStoreOptions {
   readonly expirationSeconds?: number;
 }
 
+const silent: Log = { info() {}, warn() {}, error() {} };
+
 /** A warm process goes on with a deleted integration for so long at most. */
 const integrationCacheMilliseconds = 30_000;
 
@@ -50,22 +54,18 @@ const integrationCacheMilliseconds = 30_000;
  * connected through the integration, and what an app's own OAuth stores is a connection of the integration.
  */
 export function installationStore(options: SlackStoreOptions): Required<InstallationStore> {
-  const { environmentId, integrationId } = options;
-  const { db, vault, now } = placeOf(options);
-  const integrations = dynamoIntegrationStore(db);
+  const { environmentId, integrationId, slackBaseUrl = 'https://slack.com', log = silent } = options;
+  const { db, keyWrapper, now } = placeOf(options);
+  const shared = composeDisconnect({ db, keyWrapper, slackBaseUrl, log, now });
   const cached = expiringCache({ milliseconds: integrationCacheMilliseconds, now }, (id) =>
-    integrations.get(id, environmentId),
+    shared.integrations.get(id, environmentId),
   );
   const deps: InstallationDeps = {
+    ...shared,
     environmentId,
     integrationId,
     installations: dynamoSlackInstallationStore(db),
-    grants: dynamoGrantStore(db),
-    connections: dynamoConnectionStore(db),
-    endpoints: dynamoEndpointStore(db),
-    vault,
     findIntegration: () => cached(integrationId),
-    now,
   };
   return {
     fetchInstallation: (query) => fetchInstallation(deps, query),
@@ -77,7 +77,8 @@ export function installationStore(options: SlackStoreOptions): Required<Installa
 /** A state store for InstallProvider: each state works once, for this integration, until it expires. */
 export function stateStore(options: StateStoreOptions): StateStore {
   const { environmentId, integrationId, expirationSeconds = 600 } = options;
-  const { db, vault } = placeOf(options);
+  const { db, keyWrapper, now } = placeOf(options);
+  const vault = environmentVault({ db, keyWrapper, now });
   return createStateStore({
     states: dynamoSlackStateStore(db),
     vault,
@@ -92,5 +93,5 @@ function placeOf({ tables, vaultKey, client, now = Date.now }: SlackStoreOptions
     ? { client: documentClient(client), tables }
     : awsDatabase({ CONNECTIONS_TABLE: tables.connections, FLOWS_TABLE: tables.flows });
   const keyWrapper = typeof vaultKey === 'string' ? awsKeyWrapper({ VAULT_KEY_ARN: vaultKey }) : vaultKey;
-  return { db, vault: environmentVault({ db, keyWrapper, now }), now };
+  return { db, keyWrapper, now };
 }

@@ -1,26 +1,18 @@
 import type { Installation, InstallationQuery } from '@slack/oauth';
 import * as z from 'zod/mini';
+import type { DisconnectDeps } from '../connection/disconnect.ts';
 import { grantIdOf } from '../grant/grant.ts';
 import type { Integration } from '../integration/integration.ts';
 import { withoutNulls } from '../providers/slack/slack-answer.ts';
-import type { ConnectionStore } from '../store/connection-store.ts';
-import type { EndpointStore } from '../store/endpoint-store.ts';
-import type { GrantStore } from '../store/grant-store.ts';
 import type { SlackInstallation, SlackInstallationStore } from '../store/slack-installation-store.ts';
-import type { Vault } from '../vault/vault.ts';
 import { InstallationError } from './installation-error.ts';
 
-export interface InstallationDeps {
+export interface InstallationDeps extends DisconnectDeps {
   readonly environmentId: string;
   readonly integrationId: string;
   readonly installations: SlackInstallationStore;
-  readonly grants: GrantStore;
-  readonly connections: ConnectionStore;
-  readonly endpoints: EndpointStore;
-  readonly vault: Vault;
   /** The environment's integration, unless it was deleted. */
   findIntegration(): Promise<Integration | undefined>;
-  now(): number;
 }
 
 /** @throws InstallationError `integration_not_found` */

@@ -1,5 +1,5 @@
 import type { Installation } from '@slack/oauth';
-import { type Connection, derivedIdentifier, fence, installKeyOf } from '../connection/connection.ts';
+import { type Connection, derivedIdentifier, fence, installKeyOf, leftBehind } from '../connection/connection.ts';
 import { randomToken } from '../crypto.ts';
 import type { Granted } from '../flow/granted.ts';
 import type { Grant, Token } from '../grant/grant.ts';
@@ -47,8 +47,10 @@ export async function storeInstallation(deps: InstallationDeps, given: Installat
   const granted = grantedOf(installation);
   const install: Install = { integration, granted, asOf: deps.now(), flowId: randomToken(16) };
   const { bot, user } = granted;
+  const person = user?.token && { token: user.token, scopes: user.scopes, userId: user.userId };
+  if (person) await markUserGrant(deps, install, person.userId);
   if (bot) await storePart(deps, install, bot);
-  if (user?.token) await storePart(deps, install, { token: user.token, scopes: user.scopes, userId: user.userId });
+  if (person) await storePart(deps, install, person);
   const { environmentId, installations } = deps;
   const { asOf, flowId } = install;
   const grantId = grantIdIn(deps, granted.account.id);
@@ -60,15 +62,26 @@ export async function storeInstallation(deps: InstallationDeps, given: Installat
   });
 }
 
+/**
+ * Whoever uninstalls an app ends the tokens of its users as well, so it is said beside the account's grant that there is
+ * one. Writing that grant, or renewing it, comes after: its version changes for whoever has not seen the mark.
+ */
+async function markUserGrant(deps: InstallationDeps, install: Install, userId: string): Promise<void> {
+  const { environmentId, integrationId, grants } = deps;
+  const { account, bot } = install.granted;
+  const grantId = grantIdIn(deps, account.id);
+  const userGrantId = grantIdIn(deps, account.id, userId);
+  await grants.addReference(environmentId, userGrantId, installKeyOf(integrationId, account.id, userId), install);
+  await grants.addUserGrant(environmentId, grantId, userGrantId, install);
+  if (!bot) await grants.renew(environmentId, grantId);
+}
+
 async function storePart(deps: InstallationDeps, install: Install, part: Part): Promise<void> {
-  const { environmentId, integrationId, grants, installations } = deps;
+  const { environmentId, integrationId, grants } = deps;
   const { account, bot } = install.granted;
   const grantId = grantIdIn(deps, account.id, part.userId);
   const subjectKey = installKeyOf(integrationId, account.id, part.userId);
-  if (part.userId !== undefined) {
-    await installations.addUserGrant(environmentId, grantIdIn(deps, account.id), grantId, install);
-  }
-  await grants.addReference(environmentId, grantId, subjectKey, install);
+  if (part.userId === undefined) await grants.addReference(environmentId, grantId, subjectKey, install);
   const { asOf, flowId } = install;
   const grant: Omit<Grant, 'version'> = {
     grantId,
@@ -134,7 +147,7 @@ async function writeConnection(
       isInstall: true,
       grantId: isPerson ? undefined : grantId,
       userGrantId: isPerson ? grantId : undefined,
-      previousGrantIds: [],
+      ...leftBehind(existing, isPerson ? { userGrantId: grantId } : { grantId }, deps.now()),
       account: granted.account,
       botUserId: isPerson ? undefined : granted.bot?.botUserId,
       approverId: granted.user?.userId,

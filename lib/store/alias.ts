@@ -1,4 +1,4 @@
-import { PutCommand } from '@aws-sdk/lib-dynamodb';
+import { DeleteCommand, PutCommand } from '@aws-sdk/lib-dynamodb';
 import * as z from 'zod/mini';
 import { type Database, getRow, ifConditionHolds, type RowKey, schemaVersion } from './database.ts';
 
@@ -49,4 +49,23 @@ export async function claimAlias(
   const asItWas = { ':held': held.target, ':heldSince': held.claimedAt, ':target': claim.target };
   // The second half: the SDK repeats a write whose answer was lost.
   return (await put('(#target = :held AND claimedAt = :heldSince) OR #target = :target', asItWas)) !== undefined;
+}
+
+/** Takes a name away from what it stood for before a time. */
+export async function releaseAlias(
+  db: Database,
+  key: RowKey,
+  { target, claimedBefore }: { readonly target: string; readonly claimedBefore: number },
+): Promise<void> {
+  await ifConditionHolds(
+    db.client.send(
+      new DeleteCommand({
+        TableName: db.tables.connections,
+        Key: key,
+        ConditionExpression: '#target = :target AND claimedAt < :before',
+        ExpressionAttributeNames: { '#target': 'target' },
+        ExpressionAttributeValues: { ':target': target, ':before': claimedBefore },
+      }),
+    ),
+  );
 }

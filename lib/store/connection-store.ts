@@ -1,8 +1,10 @@
 import { PutCommand } from '@aws-sdk/lib-dynamodb';
 import { type Connection, connectionSchema, subjectKeyIn } from '../connection/connection.ts';
-import { claimAlias, getAlias, unfulfilledAliasMilliseconds } from './alias.ts';
+import { claimAlias, getAlias, releaseAlias, unfulfilledAliasMilliseconds } from './alias.ts';
 import { type Database, getRow, ifConditionHolds, schemaVersion } from './database.ts';
+import { dueBucketOf } from './due.ts';
 import { keyOf, listOf, listOrderOf } from './keys.ts';
+import { everyRow } from './list.ts';
 
 export interface ConnectionStore {
   /** The row of a subject, also when it is a tombstone. */
@@ -11,8 +13,12 @@ export interface ConnectionStore {
   find(environmentId: string, identifier: string): Promise<Connection | undefined>;
   /** Writes the row if it still is as it was read. @param readRevision of the row that was read; undefined: there was none */
   put(connection: Connection, readRevision: string | undefined): Promise<boolean>;
+  /** Living connections, oldest first, from an index that may lag. */
+  ofIntegration(environmentId: string, integrationId: string): AsyncIterable<Connection>;
   /** Reserves an identifier for a subject. @returns false when it is another subject's */
   claimIdentifier(environmentId: string, identifier: string, subjectKey: string, now: number): Promise<boolean>;
+  /** Gives back the identifier of a connection that was deleted, unless it was claimed anew since. */
+  releaseIdentifier(tombstone: Connection & { deletedAt: number }): Promise<void>;
 }
 
 export function dynamoConnectionStore(db: Database): ConnectionStore {
@@ -38,6 +44,7 @@ export function dynamoConnectionStore(db: Database): ConnectionStore {
               schemaVersion,
               ...connection,
               ...(connection.deletedAt === undefined ? indexesOf(connection) : {}),
+              ...(connection.dueAt === undefined ? {} : { dueBucket: dueBucketOf('row', connection.subjectKey) }),
             },
             // The second half: the SDK repeats a write whose answer was lost.
             ConditionExpression: `${readRevision === undefined ? 'attribute_not_exists(pk)' : 'revision = :read'} OR revision = :mine`,
@@ -49,6 +56,10 @@ export function dynamoConnectionStore(db: Database): ConnectionStore {
         ),
       );
       return written !== undefined;
+    },
+    ofIntegration(environmentId, integrationId) {
+      const partition = listOf.ofIntegration('CONN', environmentId, integrationId);
+      return everyRow(db, connectionSchema, { index: 'byIntegration', partition });
     },
     claimIdentifier: (environmentId, identifier, subjectKey, now) =>
       claimAlias(
@@ -64,6 +75,11 @@ export function dynamoConnectionStore(db: Database): ConnectionStore {
           return alias.claimedAt + unfulfilledAliasMilliseconds <= now;
         },
       ),
+    async releaseIdentifier({ environmentId, identifier, subjectKey, deletedAt }) {
+      if (subjectKeyIn(identifier) !== undefined) return;
+      const key = keyOf.connectionAlias(environmentId, identifier);
+      await releaseAlias(db, key, { target: subjectKey, claimedBefore: deletedAt });
+    },
   };
 }
 

@@ -36,6 +36,19 @@ export function parseRow<Schema extends z.ZodMiniType>(schema: Schema, row: Reco
   return parsed.data;
 }
 
+/** The row, or undefined when it cannot be read: one such row does not take the others of its list with it. */
+export function readableRow<Schema extends z.ZodMiniType>(
+  schema: Schema,
+  row: Record<string, unknown>,
+): z.output<Schema> | undefined {
+  try {
+    return parseRow(schema, row);
+  } catch (error) {
+    if (error instanceof UnreadableRowError) return undefined;
+    throw error;
+  }
+}
+
 /** A consistent read of one row. */
 export async function getRow<Schema extends z.ZodMiniType>(
   db: Database,

@@ -1,10 +1,9 @@
 import { PutCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
-import type * as z from 'zod/mini';
 import { type ApiKey, apiKeySchema } from '../environment/api-key.ts';
 import { type Environment, environmentSchema } from '../environment/environment.ts';
 import { type Database, getRow, ifConditionHolds, schemaVersion, updateOf } from './database.ts';
 import { keyOf, listOf, listOrderOf } from './keys.ts';
-import { readList } from './list.ts';
+import { everyRow } from './list.ts';
 
 export interface EnvironmentStore {
   get(environmentId: string): Promise<Environment | undefined>;
@@ -30,7 +29,8 @@ export function dynamoEnvironmentStore(db: Database): EnvironmentStore {
         }),
       );
     },
-    list: () => readWholeList(db, environmentSchema, listOf.environments),
+    list: () =>
+      Array.fromAsync(everyRow(db, environmentSchema, { index: 'byEnvironment', partition: listOf.environments })),
   };
 }
 
@@ -59,7 +59,10 @@ export function dynamoApiKeyStore(db: Database): ApiKeyStore {
         }),
       );
     },
-    list: (environmentId) => readWholeList(db, apiKeySchema, listOf.inEnvironment('KEY', environmentId)),
+    list(environmentId) {
+      const partition = listOf.inEnvironment('KEY', environmentId);
+      return Array.fromAsync(everyRow(db, apiKeySchema, { index: 'byEnvironment', partition }));
+    },
     async revoke(keyHash, revokedAt) {
       const written = await ifConditionHolds(
         db.client.send(
@@ -73,21 +76,4 @@ export function dynamoApiKeyStore(db: Database): ApiKeyStore {
       return written !== undefined;
     },
   };
-}
-
-/** All pages, oldest first: whoever revokes a key has to find it, however many there are. */
-async function readWholeList<Schema extends z.ZodMiniType>(
-  db: Database,
-  schema: Schema,
-  partition: string,
-): Promise<z.output<Schema>[]> {
-  const rows: z.output<Schema>[] = [];
-  const query = { index: 'byEnvironment', partition, direction: 'ASC', limit: 1_000 } as const;
-  let page = await readList(db, schema, query);
-  rows.push(...page.rows);
-  while (page.more && page.last !== undefined) {
-    page = await readList(db, schema, { ...query, after: page.last });
-    rows.push(...page.rows);
-  }
-  return rows;
 }

@@ -1,5 +1,4 @@
-import { PutCommand, QueryCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
-import { hashOf } from '../crypto.ts';
+import { PutCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import {
   type ExchangedFlow,
   type FinishableFlow,
@@ -16,12 +15,12 @@ import {
   getRow,
   ifConditionHolds,
   parseRow,
-  type RowKey,
   type RowUpdate,
+  readableRow,
   schemaVersion,
-  UnreadableRowError,
   updateOf,
 } from './database.ts';
+import { dueBucketOf, takeDueRows } from './due.ts';
 import { keyOf } from './keys.ts';
 
 /** What must be true of a flow for one hit to take it out of `ISSUED`. */
@@ -29,12 +28,23 @@ export interface RedeemConditions {
   readonly stage: Flow['stage'];
   readonly secretHash: string;
   readonly providerId: Flow['providerId'];
+  /** Of the cookie that the browser brought; without one, only a flow of the binding `direct` can be meant. */
+  readonly cookieHash?: string | undefined;
   readonly now: number;
 }
 
 export interface FlowStore {
   put(flow: Flow): Promise<void>;
   get(flowId: string): Promise<Flow | undefined>;
+  /**
+   * Gives the bearer of the start link the provider's first step, under a new state and cookie. Whoever had begun it
+   * before is out, wherever they were, unless their flow is redeemed already.
+   */
+  begin(
+    flowId: string,
+    conditions: { ticketHash: string; now: number },
+    next: Required<Pick<Flow, 'stage' | 'secretHash' | 'cookieHash' | 'usableUntil' | 'expiresAt'>>,
+  ): Promise<Flow | undefined>;
   /** Moves a flow whose consent step was answered on to its sign-in, under a new secret. */
   beginSignIn(
     flowId: string,
@@ -44,7 +54,7 @@ export interface FlowStore {
   /** The same answer to the consent step again, while nobody has signed in: the sign-in gets another secret. */
   repeatSignIn(
     flowId: string,
-    conditions: { consentSecretHash: string; claimedTenantId: string; now: number },
+    conditions: { consentSecretHash: string; claimedTenantId: string; cookieHash?: string | undefined; now: number },
     secretHash: string,
   ): Promise<Flow | undefined>;
   /** The one write that makes a state single-use. @returns undefined when a condition did not hold */
@@ -96,8 +106,12 @@ export interface FlowEnd {
   readonly expiresAt: number;
 }
 
-const redeemCondition =
-  '#status = :issued AND #stage = :ofStage AND #secretHash = :ofSecret AND #providerId = :ofProvider AND #usableUntil > :now';
+const browserCondition = '(#binding = :direct OR #cookieHash = :ofCookie)';
+
+/** A missing cookie is one that no flow has. */
+const browserValues = (cookieHash: string | undefined) => ({ direct: 'direct', ofCookie: cookieHash ?? 'none' });
+
+const redeemCondition = `#status = :issued AND #stage = :ofStage AND #secretHash = :ofSecret AND #providerId = :ofProvider AND #usableUntil > :now AND ${browserCondition}`;
 
 /** What is erased whenever a flow is over. */
 const over = { exchange: undefined, pending: undefined, dueBucket: undefined, dueAt: undefined } as const;
@@ -116,35 +130,13 @@ export function dynamoFlowStore(db: Database): FlowStore {
     );
     return written?.Attributes && parseRow(flowSchema, written.Attributes);
   }
-  /** @returns undefined when somebody else has taken it, or when the row cannot be read */
-  async function putOff(key: RowKey, dueAt: unknown, now: number): Promise<Flow | undefined> {
-    const written = await ifConditionHolds(
-      db.client.send(
-        new UpdateCommand({
-          TableName: db.tables.flows,
-          Key: key,
-          ...updateOf({
-            set: { dueAt: new Date(now + putOffMilliseconds).toISOString() },
-            condition: '#dueAt = :read',
-            values: { read: dueAt },
-          }),
-          ReturnValues: 'ALL_NEW',
-        }),
-      ),
-    );
-    try {
-      return written?.Attributes && parseRow(flowSchema, written.Attributes);
-    } catch (error) {
-      if (error instanceof UnreadableRowError) return undefined;
-      throw error;
-    }
-  }
   const conditionValues = (conditions: RedeemConditions) => ({
     issued: 'ISSUED',
     ofStage: conditions.stage,
     ofSecret: conditions.secretHash,
     ofProvider: conditions.providerId,
     now: conditions.now,
+    ...browserValues(conditions.cookieHash),
   });
   return {
     async put(flow) {
@@ -159,22 +151,34 @@ export function dynamoFlowStore(db: Database): FlowStore {
       );
     },
     get: (flowId) => getRow(db, 'flows', keyOf.flow(flowId), flowSchema),
+    begin: (flowId, { ticketHash, now }, next) =>
+      update(flowId, {
+        set: { ...next, consentSecretHash: undefined, claimedTenantId: undefined },
+        condition: '#status = :issued AND #ticketHash = :ticket AND #ticketUsableUntil > :now',
+        values: { issued: 'ISSUED', ticket: ticketHash, now },
+      }),
     beginSignIn: (flowId, conditions, next) =>
       update(flowId, {
         set: { stage: 'sign_in', ...next },
         condition: redeemCondition,
         values: conditionValues(conditions),
       }),
-    repeatSignIn: (flowId, { consentSecretHash, claimedTenantId, now }, secretHash) =>
+    repeatSignIn: (flowId, { consentSecretHash, claimedTenantId, cookieHash, now }, secretHash) =>
       update(flowId, {
         set: { secretHash },
-        condition:
-          '#status = :issued AND #stage = :signIn AND #consentSecretHash = :consent AND #claimedTenantId = :tenant AND #usableUntil > :now',
-        values: { issued: 'ISSUED', signIn: 'sign_in', consent: consentSecretHash, tenant: claimedTenantId, now },
+        condition: `#status = :issued AND #stage = :signIn AND #consentSecretHash = :consent AND #claimedTenantId = :tenant AND #usableUntil > :now AND ${browserCondition}`,
+        values: {
+          issued: 'ISSUED',
+          signIn: 'sign_in',
+          consent: consentSecretHash,
+          tenant: claimedTenantId,
+          now,
+          ...browserValues(cookieHash),
+        },
       }),
     async redeem(flowId, conditions, redeemed) {
       const flow = await update(flowId, {
-        set: { status: 'REDEEMING', dueBucket: dueBucketOf(flowId), ...redeemed },
+        set: { status: 'REDEEMING', dueBucket: dueBucketOf('flow', flowId), ...redeemed },
         condition: redeemCondition,
         values: conditionValues(conditions),
       });
@@ -236,31 +240,13 @@ export function dynamoFlowStore(db: Database): FlowStore {
       });
     },
     async takeDue(now, limit) {
-      const buckets = Array.from({ length: dueBuckets }, async (_, bucket) => {
-        const { Items: keys = [] } = await db.client.send(
-          new QueryCommand({
-            TableName: db.tables.flows,
-            IndexName: 'due',
-            KeyConditionExpression: 'dueBucket = :bucket AND dueAt <= :now',
-            ExpressionAttributeValues: { ':bucket': `flow#${bucket}`, ':now': new Date(now).toISOString() },
-            Limit: Math.ceil(limit / dueBuckets),
-          }),
-        );
-        return Promise.all(keys.map(({ pk, dueAt }) => putOff({ pk }, dueAt, now)));
+      const rows = await takeDueRows(db, 'flows', 'flow', now, limit);
+      return rows.flatMap((row) => {
+        const flow = readableRow(flowSchema, row);
+        return flow && openStatuses.includes(flow.status) ? [flow] : [];
       });
-      const flows = (await Promise.all(buckets)).flat();
-      return flows.filter((flow) => flow !== undefined && openStatuses.includes(flow.status)) as Flow[];
     },
   };
 }
 
-const putOffMilliseconds = 60_000;
-
 const openStatuses = ['REDEEMING', 'EXCHANGED', 'PENDING'];
-
-const dueBuckets = 4;
-
-/** Spreads what the sweep has to look at over a few partitions of the index. */
-function dueBucketOf(flowId: string): string {
-  return `flow#${Number.parseInt(hashOf(flowId).slice(0, 2), 16) % dueBuckets}`;
-}

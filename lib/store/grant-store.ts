@@ -1,4 +1,5 @@
 import { DeleteCommand, PutCommand, QueryCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
+import * as z from 'zod/mini';
 import { type Grant, grantSchema } from '../grant/grant.ts';
 import {
   type Database,
@@ -6,10 +7,12 @@ import {
   getRow,
   ifConditionHolds,
   parseRow,
+  type RowKey,
   type RowUpdate,
   schemaVersion,
   updateOf,
 } from './database.ts';
+import { dueBucketOf } from './due.ts';
 import { keyOf } from './keys.ts';
 
 export interface GrantStore {
@@ -30,18 +33,32 @@ export interface GrantStore {
   addReference(environmentId: string, grantId: string, subjectKey: string, at: { asOf: number }): Promise<void>;
   /** Takes a reference back, unless a newer exchange has renewed it. */
   removeReference(environmentId: string, grantId: string, subjectKey: string, at: { asOf: number }): Promise<void>;
-  /** True while a connection uses the grant. */
-  hasReference(environmentId: string, grantId: string): Promise<boolean>;
+  /** The grant's references, a few at a time, in the order of their subjects' keys. */
+  references(environmentId: string, grantId: string, after?: string): Promise<Reference[]>;
+  /** Says, beside the grant of an account, that a person of the account has one too. */
+  addUserGrant(environmentId: string, grantId: string, userGrantId: string, at: { asOf: number }): Promise<void>;
+  removeUserGrant(environmentId: string, grantId: string, userGrantId: string, at: { asOf: number }): Promise<void>;
+  userGrants(environmentId: string, grantId: string): Promise<UserGrantMark[]>;
   /** Announces the end of a grant that was read; writers wait for it. @returns undefined when somebody renewed the grant */
-  beginRevocation(
-    grant: Grant,
-    at: { asOf: number; flowId: string; revokingUntil: number },
-  ): Promise<Grant | undefined>;
+  beginRevocation(grant: Grant, announcement: Announcement): Promise<Grant | undefined>;
   /** Announces the end of a token that no grant holds. @returns undefined when there is a grant by now */
   announceRevocation(grant: Grant): Promise<Grant | undefined>;
   /** Erases the token; the row stays as a tombstone and fences off older exchanges. */
   endRevocation(grant: Grant): Promise<void>;
+  /** The same for a grant that was read and whose token the provider is not asked to end. @returns false when somebody renewed it */
+  erase(grant: Grant, at: { asOf: number; flowId: string }): Promise<boolean>;
+  /** The sweep has no more to do with the grant as it was read. */
+  settle(grant: Grant): Promise<void>;
 }
+
+export type Announcement = Required<Pick<Grant, 'asOf' | 'flowId' | 'revokingUntil' | 'revocationTries' | 'dueAt'>>;
+
+const referenceSchema = z.object({ subjectKey: z.string(), asOf: z.number() });
+/** Of a connection to a grant that it uses. */
+export type Reference = z.infer<typeof referenceSchema>;
+
+const userGrantMarkSchema = z.object({ userGrantId: z.string(), asOf: z.number() });
+export type UserGrantMark = z.infer<typeof userGrantMarkSchema>;
 
 export function dynamoGrantStore(db: Database): GrantStore {
   const TableName = db.tables.connections;
@@ -58,7 +75,7 @@ export function dynamoGrantStore(db: Database): GrantStore {
           TableName,
           Key: keyOf.grant(grant.environmentId, grant.grantId),
           ...updateOf({
-            set: { schemaVersion, ...optional, ...grant },
+            set: { schemaVersion, ...optional, ...grant, ...dueBucket(grant) },
             increment: ['version'],
             condition: `(${conditions.join(') AND (')})`,
             values: { revoking: 'revoking', now, ...also?.values },
@@ -67,6 +84,49 @@ export function dynamoGrantStore(db: Database): GrantStore {
       ),
     );
     return written !== undefined;
+  }
+  async function putUnlessRenewed(key: RowKey, row: Reference | UserGrantMark): Promise<void> {
+    await ifConditionHolds(
+      db.client.send(
+        new PutCommand({
+          TableName,
+          Item: { ...key, schemaVersion, ...row },
+          ConditionExpression: notRenewed,
+          ExpressionAttributeValues: { ':asOf': row.asOf },
+        }),
+      ),
+    );
+  }
+  async function deleteUnlessRenewed(Key: RowKey, asOf: number): Promise<void> {
+    await ifConditionHolds(
+      db.client.send(
+        new DeleteCommand({
+          TableName,
+          Key,
+          ConditionExpression: notRenewed,
+          ExpressionAttributeValues: { ':asOf': asOf },
+        }),
+      ),
+    );
+  }
+  /** Rows of a grant's partition whose sort keys begin like one, after a row that need not exist any more. */
+  async function rowsBeside<Schema extends z.ZodMiniType>(
+    schema: Schema,
+    { pk, sk }: RowKey,
+    limit: number,
+    after?: RowKey,
+  ): Promise<z.output<Schema>[]> {
+    const { Items = [] } = await db.client.send(
+      new QueryCommand({
+        TableName,
+        KeyConditionExpression: 'pk = :pk AND begins_with(sk, :sk)',
+        ExpressionAttributeValues: { ':pk': pk, ':sk': sk },
+        ConsistentRead: true,
+        Limit: limit,
+        ...(after && { ExclusiveStartKey: { ...after } }),
+      }),
+    );
+    return Items.map((row) => parseRow(schema, row));
   }
   return {
     get: (environmentId, grantId) => getRow(db, 'connections', keyOf.grant(environmentId, grantId), grantSchema),
@@ -93,55 +153,33 @@ export function dynamoGrantStore(db: Database): GrantStore {
       );
       return written !== undefined;
     },
-    async addReference(environmentId, grantId, subjectKey, { asOf }) {
-      await ifConditionHolds(
-        db.client.send(
-          new PutCommand({
-            TableName,
-            Item: { ...keyOf.reference(environmentId, grantId, subjectKey), schemaVersion, subjectKey, asOf },
-            ConditionExpression: notRenewed,
-            ExpressionAttributeValues: { ':asOf': asOf },
-          }),
-        ),
-      );
-    },
-    async removeReference(environmentId, grantId, subjectKey, { asOf }) {
-      await ifConditionHolds(
-        db.client.send(
-          new DeleteCommand({
-            TableName,
-            Key: keyOf.reference(environmentId, grantId, subjectKey),
-            ConditionExpression: notRenewed,
-            ExpressionAttributeValues: { ':asOf': asOf },
-          }),
-        ),
-      );
-    },
-    async hasReference(environmentId, grantId) {
-      const { pk, sk } = keyOf.reference(environmentId, grantId, '');
-      const { Items = [] } = await db.client.send(
-        new QueryCommand({
-          TableName,
-          KeyConditionExpression: 'pk = :pk AND begins_with(sk, :sk)',
-          ExpressionAttributeValues: { ':pk': pk, ':sk': sk },
-          ProjectionExpression: 'pk',
-          ConsistentRead: true,
-          Limit: 1,
-        }),
-      );
-      return Items.length > 0;
-    },
-    async beginRevocation(grant, at) {
+    addReference: (environmentId, grantId, subjectKey, { asOf }) =>
+      putUnlessRenewed(keyOf.reference(environmentId, grantId, subjectKey), { subjectKey, asOf }),
+    removeReference: (environmentId, grantId, subjectKey, { asOf }) =>
+      deleteUnlessRenewed(keyOf.reference(environmentId, grantId, subjectKey), asOf),
+    references: (environmentId, grantId, after) =>
+      rowsBeside(
+        referenceSchema,
+        keyOf.reference(environmentId, grantId, ''),
+        referencesAtOnce,
+        after === undefined ? undefined : keyOf.reference(environmentId, grantId, after),
+      ),
+    addUserGrant: (environmentId, grantId, userGrantId, { asOf }) =>
+      putUnlessRenewed(keyOf.userGrantMark(environmentId, grantId, userGrantId), { userGrantId, asOf }),
+    removeUserGrant: (environmentId, grantId, userGrantId, { asOf }) =>
+      deleteUnlessRenewed(keyOf.userGrantMark(environmentId, grantId, userGrantId), asOf),
+    userGrants: (environmentId, grantId) =>
+      rowsBeside(userGrantMarkSchema, keyOf.userGrantMark(environmentId, grantId, ''), 1_000),
+    async beginRevocation(grant, announcement) {
       const written = await ifConditionHolds(
         db.client.send(
           new UpdateCommand({
             TableName,
             Key: keyOf.grant(grant.environmentId, grant.grantId),
             ...updateOf({
-              set: { status: 'revoking', ...at },
+              set: { status: 'revoking', ...announcement, dueBucket: dueBucketOf('row', grant.grantId) },
               increment: ['version'],
-              // The second half: the SDK repeats a write whose answer was lost.
-              condition: '#version = :read OR (#status = :status AND #flowId = :flowId AND #asOf = :asOf)',
+              condition: asReadOrWritten,
               values: { read: grant.version },
             }),
             ReturnValues: 'ALL_NEW',
@@ -155,7 +193,12 @@ export function dynamoGrantStore(db: Database): GrantStore {
         db.client.send(
           new PutCommand({
             TableName,
-            Item: { ...keyOf.grant(grant.environmentId, grant.grantId), schemaVersion, ...grant },
+            Item: {
+              ...keyOf.grant(grant.environmentId, grant.grantId),
+              schemaVersion,
+              ...grant,
+              ...dueBucket(grant),
+            },
             ConditionExpression:
               'attribute_not_exists(pk) OR #status = :revoked OR (#flowId = :flowId AND #status = :revoking)',
             ExpressionAttributeNames: { '#status': 'status', '#flowId': 'flowId' },
@@ -172,7 +215,7 @@ export function dynamoGrantStore(db: Database): GrantStore {
             TableName,
             Key: keyOf.grant(grant.environmentId, grant.grantId),
             ...updateOf({
-              set: { token: '', tokenExpiresAt: undefined, status: 'revoked', revokingUntil: undefined },
+              set: ended,
               condition: '#status = :revoking AND #flowId = :by AND #asOf = :since',
               values: { revoking: 'revoking', by: grant.flowId, since: grant.asOf },
             }),
@@ -180,7 +223,60 @@ export function dynamoGrantStore(db: Database): GrantStore {
         ),
       );
     },
+    async erase(grant, at) {
+      const written = await ifConditionHolds(
+        db.client.send(
+          new UpdateCommand({
+            TableName,
+            Key: keyOf.grant(grant.environmentId, grant.grantId),
+            ...updateOf({
+              set: { ...ended, ...at },
+              increment: ['version'],
+              condition: asReadOrWritten,
+              values: { read: grant.version },
+            }),
+          }),
+        ),
+      );
+      return written !== undefined;
+    },
+    async settle(grant) {
+      await ifConditionHolds(
+        db.client.send(
+          new UpdateCommand({
+            TableName,
+            Key: keyOf.grant(grant.environmentId, grant.grantId),
+            ...updateOf({
+              set: { dueBucket: undefined, dueAt: undefined },
+              condition: '#version = :read',
+              values: { read: grant.version },
+            }),
+          }),
+        ),
+      );
+    },
   };
+}
+
+/** Few, since the first one that counts is enough. */
+const referencesAtOnce = 10;
+
+/** The second half: the SDK repeats a write whose answer was lost. */
+const asReadOrWritten = '#version = :read OR (#status = :status AND #flowId = :flowId AND #asOf = :asOf)';
+
+/** Of a grant that is over. */
+const ended = {
+  status: 'revoked',
+  token: '',
+  tokenExpiresAt: undefined,
+  revokingUntil: undefined,
+  revocationTries: undefined,
+  dueAt: undefined,
+  dueBucket: undefined,
+} as const;
+
+function dueBucket({ grantId, dueAt }: Pick<Grant, 'grantId' | 'dueAt'>) {
+  return { dueBucket: dueAt === undefined ? undefined : dueBucketOf('row', grantId) };
 }
 
 const notRenewed = 'attribute_not_exists(pk) OR asOf <= :asOf';
@@ -194,4 +290,6 @@ const optional = {
   botId: undefined,
   enterpriseUrl: undefined,
   revokingUntil: undefined,
+  revocationTries: undefined,
+  dueAt: undefined,
 } satisfies Partial<Grant>;

@@ -45,6 +45,7 @@ export const keyOf = {
   }),
   flow: (flowId: string): RowKey => ({ pk: `F#${flowId}` }),
   slackState: (environmentId: string, stateHash: string): RowKey => ({ pk: `S#${environmentId}#${stateHash}` }),
+  idempotency: (environmentId: string, recordId: string): RowKey => ({ pk: `IDEM#${environmentId}#${recordId}` }),
 } as const;
 
 type Kind = 'ENV' | 'KEY' | 'INT' | 'CONN' | 'EP';

@@ -1,6 +1,6 @@
 import { BatchGetCommand, QueryCommand } from '@aws-sdk/lib-dynamodb';
 import type * as z from 'zod/mini';
-import { type Database, parseRow, UnreadableRowError } from './database.ts';
+import { type Database, readableRow } from './database.ts';
 import { connectionsTable } from './tables.ts';
 
 export interface ListQuery {
@@ -53,21 +53,26 @@ export async function readList<Schema extends z.ZodMiniType>(
     rows: keys.flatMap((key) => {
       const row = rows.get(`${key['pk']} ${key['sk']}`);
       // A row that has left the partition, or its place in it, is shown where it is now, once the index knows.
-      return row?.[partitionKey] === query.partition && row[sortKey] === key[sortKey] ? readable(schema, row) : [];
+      const isHere = row?.[partitionKey] === query.partition && row[sortKey] === key[sortKey];
+      return (isHere && readableRow(schema, row)) || [];
     }),
     last: keys.at(-1)?.[sortKey] as string | undefined,
     more: LastEvaluatedKey !== undefined,
   };
 }
 
-/** One row that cannot be read does not take its list with it. */
-function readable<Schema extends z.ZodMiniType>(schema: Schema, row: Record<string, unknown>): z.output<Schema>[] {
-  try {
-    return [parseRow(schema, row)];
-  } catch (error) {
-    if (error instanceof UnreadableRowError) return [];
-    throw error;
-  }
+/** Every row of an index partition, oldest first. */
+export async function* everyRow<Schema extends z.ZodMiniType>(
+  db: Database,
+  schema: Schema,
+  source: ListSource,
+): AsyncGenerator<z.output<Schema>, void, undefined> {
+  let after: string | undefined;
+  do {
+    const page = await readList(db, schema, { ...source, direction: 'ASC', limit: 100, after });
+    yield* page.rows;
+    after = page.more ? page.last : undefined;
+  } while (after !== undefined);
 }
 
 /** Counts the rows of an index partition up to a bound. */

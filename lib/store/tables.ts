@@ -19,6 +19,9 @@ export interface TableSchema {
   readonly timeToLiveAttribute: string;
 }
 
+/** Sparse: rows that the sweep has to look at. No list is read from it. */
+const dueIndex: IndexSchema = { name: 'due', partitionKey: 'dueBucket', sortKey: 'dueAt' };
+
 /** Durable rows: environments, API keys, integrations, grants, connections, endpoints and their aliases. */
 export const connectionsTable: TableSchema = {
   partitionKey: 'pk',
@@ -29,13 +32,14 @@ export const connectionsTable: TableSchema = {
     { name: 'byIntegration', partitionKey: 'integrationIndex', sortKey: 'listOrder' },
     { name: 'byContexts', partitionKey: 'contextsIndex', sortKey: 'listOrder' },
     { name: 'byConnection', partitionKey: 'connectionIndex', sortKey: 'listOrder' },
+    dueIndex,
   ],
   timeToLiveAttribute: 'expiresAt',
 };
 
-/** Ephemeral rows: flows, and later idempotency records and seen event ids. */
+/** Ephemeral rows: flows and idempotency records. */
 export const flowsTable: TableSchema = {
   partitionKey: 'pk',
-  indexes: [{ name: 'due', partitionKey: 'dueBucket', sortKey: 'dueAt' }],
+  indexes: [dueIndex],
   timeToLiveAttribute: 'expiresAt',
 };

@@ -1,8 +1,7 @@
-import { compactDecrypt } from 'jose/jwe/compact/decrypt';
-import { CompactEncrypt } from 'jose/jwe/compact/encrypt';
 import { hashOf } from '../crypto.ts';
 import { expiringCache } from '../expiring-cache.ts';
 import type { KeyWrapper } from './key-wrapper.ts';
+import { openUnder, sealUnder } from './sealing.ts';
 import { VaultError } from './vault-error.ts';
 
 /** Where a sealed value belongs. A value that was moved to another place does not open there. */
@@ -45,30 +44,11 @@ export function createVault(deps: VaultDeps): Vault {
     }
   });
   return {
-    async seal(plaintext, context) {
-      const key = await dataKeys(context.environmentId);
-      return new CompactEncrypt(new TextEncoder().encode(plaintext))
-        .setProtectedHeader({ alg: 'dir', enc: 'A256GCM', ctx: placeOf(context) })
-        .encrypt(key);
-    },
-    async open(sealed, context) {
-      const key = await dataKeys(context.environmentId);
-      const opened = await compactDecrypt(sealed, key, {
-        keyManagementAlgorithms: ['dir'],
-        contentEncryptionAlgorithms: ['A256GCM'],
-      }).catch((cause: unknown) => {
-        throw new VaultError('unreadable', 'a sealed value was changed or sealed under another key', { cause });
-      });
-      if (opened.protectedHeader['ctx'] !== placeOf(context)) {
-        throw new VaultError('unreadable', 'a sealed value belongs to another place');
-      }
-      // A byte order mark is part of the text.
-      return new TextDecoder('utf8', { ignoreBOM: true }).decode(opened.plaintext);
-    },
+    seal: async (plaintext, context) => sealUnder(await dataKeys(context.environmentId), plaintext, placeOf(context)),
+    open: async (sealed, context) => openUnder(await dataKeys(context.environmentId), sealed, placeOf(context)),
   };
 }
 
-/** The protected header is authenticated with the ciphertext, so it binds the value to its place. */
 function placeOf({ environmentId, item, field, version }: SealContext): string {
   return hashOf(environmentId, item, field, version);
 }

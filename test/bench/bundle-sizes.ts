@@ -5,15 +5,16 @@ import { bundleFunction } from '../../infra/bundling.ts';
 import { functionNames } from '../../infra/functions.ts';
 import type { FunctionName } from '../../infra/routes.ts';
 
-/** Bytes of the one file that a cold start has to load, about 5 % above what they were. Raise one only together with the reason, in one commit. */
+/** Bytes of a function's files, also of those that are loaded late, about 5 % above what they were. Raise one only together with the reason, in one commit. */
 const budgets: Readonly<Record<FunctionName, number>> = {
-  'generate-oauth-url': 290_000,
-  'slack-callback': 477_000,
-  'msteams-callback': 745_000,
-  sweep: 823_000,
+  'generate-oauth-url': 330_000,
+  start: 310_000,
+  'slack-callback': 499_000,
+  'msteams-callback': 900_000,
+  sweep: 975_000,
   integrations: 343_000,
-  'channel-connections': 286_000,
-  'channel-endpoints': 351_000,
+  'channel-connections': 380_000,
+  'channel-endpoints': 369_000,
   meta: 28_500,
 };
 

@@ -26,9 +26,13 @@ async function count(service: TestService) {
   const instance = newInstance(service);
   const commands = injectFaults(instance.client);
 
-  const makeUrl = async (subscriberId: string, request: Record<string, unknown> = {}): Promise<string> => {
+  const makeUrl = async (
+    subscriberId: string,
+    request: Record<string, unknown> = {},
+    headers: { idempotencyKey?: string } = {},
+  ): Promise<string> => {
     const body = { integrationIdentifier: 'slack', subscriberId, ...request };
-    const event = eventOf('POST /v1/integrations/channel-connections/oauth', { apiKey, body });
+    const event = eventOf('POST /v1/integrations/channel-connections/oauth', { apiKey, body, ...headers });
     const { body: answer = '' } = await instance.call('generate-oauth-url', event);
     return JSON.parse(answer).data.url as string;
   };
@@ -51,6 +55,7 @@ async function count(service: TestService) {
   await follow(await service.approve(await makeUrl('the-first')));
   const whole = { connectionIdentifier: 'mine', autoLinkUser: true };
   const url = await counted(() => makeUrl('ann', whole));
+  const idempotentUrl = await counted(() => makeUrl('ann', whole, { idempotencyKey: 'once' }));
   const callback = await service.approve(url.result);
   const connect = await counted(() => follow(callback));
   const reload = await counted(() => follow(callback));
@@ -68,6 +73,11 @@ async function count(service: TestService) {
 
   return [
     { call: 'making a URL', ...url.cost, ...both(atMost(1, url.cost.writes), atMost(0, url.cost.reads)) },
+    {
+      call: 'making a URL with an idempotency key',
+      ...idempotentUrl.cost,
+      ...both(atMost(2, idempotentUrl.cost.writes), atMost(0, idempotentUrl.cost.reads)),
+    },
     {
       call: 'callback of a first connect, given identifier, 1 endpoint',
       ...connect.cost,

@@ -6,6 +6,7 @@ export function eventOf(
   routeKey: string,
   given: {
     readonly apiKey?: string;
+    readonly idempotencyKey?: string;
     readonly body?: unknown;
     readonly query?: string;
     readonly pathParameters?: Record<string, string>;
@@ -30,6 +31,7 @@ export function eventOf(
       'x-forwarded-port': '443',
       'x-forwarded-proto': 'https',
       ...(given.apiKey === undefined ? {} : { authorization: `ApiKey ${given.apiKey}` }),
+      ...(given.idempotencyKey === undefined ? {} : { 'idempotency-key': given.idempotencyKey }),
       ...(body === undefined
         ? {}
         : { 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(body)) }),

@@ -19,6 +19,13 @@ export function describeEndpointStore(database: () => Database): void {
         endpoints,
         endpoint,
         find: () => endpoints.find(environmentId, identifier),
+        get: () => endpoints.get(environmentId, identifier),
+        async row() {
+          const { client, tables } = database();
+          const Key = keyOf.endpoint(environmentId, identifier);
+          const get = new GetCommand({ TableName: tables.connections, Key, ConsistentRead: true });
+          return (await client.send(get)).Item;
+        },
         through: (connectionKey: string) => endpoints.listThroughConnection(environmentId, connectionKey),
       };
     }
@@ -73,6 +80,111 @@ export function describeEndpointStore(database: () => Database): void {
       });
     });
 
+    describe('create', () => {
+      it('writes an endpoint into every list that it belongs to', async () => {
+        const { endpoints, endpoint, find, through } = setup();
+        const created = endpoint({ connectionKey: 'connection-1', connectionIdentifier: 'acme' });
+
+        expect(await endpoints.create(created)).toBe(true);
+        expect(await find()).toEqual(created);
+        expect(await through('connection-1')).toEqual([created]);
+      });
+
+      it('leaves an endpoint alone that has the identifier, whatever its time', async () => {
+        const { endpoints, endpoint, find } = setup();
+        await endpoints.putIfNewer(endpoint());
+
+        expect(await endpoints.create(endpoint({ asOf: builtAt + 1, flowId: 'call-2' }))).toBe(false);
+        expect(await endpoints.create(endpoint({ asOf: builtAt, flowId: 'call-2' }))).toBe(false);
+        expect(await find()).toEqual(endpoint());
+      });
+
+      it('is given to one of many at the same time', async () => {
+        const { endpoints, endpoint } = setup();
+        const calls = Array.from({ length: 20 }, (_, index) => endpoint({ flowId: `call-${index}` }));
+
+        const created = await Promise.all(calls.map((call) => endpoints.create(call)));
+
+        expect(created.filter(Boolean)).toHaveLength(1);
+      });
+
+      it('says yes again to a repeat of the same call', async () => {
+        const { endpoints, endpoint, find } = setup();
+        await endpoints.create(endpoint());
+
+        expect(await endpoints.create(endpoint())).toBe(true);
+        expect(await find()).toEqual(endpoint());
+      });
+
+      it('takes an identifier that was freed before, and not one that was freed after', async () => {
+        const { endpoints, endpoint, find, get } = setup();
+        await endpoints.create(endpoint());
+        await endpoints.remove(endpoint(), { asOf: builtAt + 10, flowId: 'call-2' });
+
+        const repeat = await endpoints.create(endpoint());
+        const late = await endpoints.create(endpoint({ asOf: builtAt + 10, flowId: 'call-3' }));
+        const tombstone = await get();
+        const next = endpoint({ asOf: builtAt + 11, flowId: 'call-4', createdAt: isoTime(11) });
+        const created = await endpoints.create(next);
+
+        expect([repeat, late, created]).toEqual([false, false, true]);
+        expect(tombstone).toEqual({ asOf: builtAt + 10, deletedAt: builtAt + 10 });
+        expect(await find()).toEqual(next);
+      });
+    });
+
+    describe('retarget', () => {
+      const target = { type: 'slack_user', userId: 'U0BOB' } as const;
+      const change = { target, updatedAt: isoTime(5), asOf: builtAt + 5, flowId: 'call-2' };
+
+      it('points an endpoint elsewhere, as the caller’s, and leaves everything else', async () => {
+        const { endpoints, endpoint, find } = setup();
+        const { accountId: _, ...was } = endpoint({ connectionKey: 'connection-1' });
+        await endpoints.putIfNewer(endpoint({ connectionKey: 'connection-1' }));
+
+        const changed = await endpoints.retarget(endpoint(), change);
+
+        expect(changed).toEqual({ ...was, ...change, source: 'caller' });
+        expect(await find()).toEqual(changed);
+      });
+
+      it('is not undone by the flow that made the endpoint', async () => {
+        const { endpoints, endpoint, find } = setup();
+        await endpoints.putIfNewer(endpoint());
+        await endpoints.retarget(endpoint(), change);
+
+        expect(await endpoints.putIfNewer(endpoint())).toBe(false);
+        expect(await find()).toMatchObject({ target });
+      });
+
+      it('never makes an endpoint, and never brings one back', async () => {
+        const { endpoints, endpoint, find } = setup();
+
+        const absent = await endpoints.retarget(endpoint(), change);
+        await endpoints.putIfNewer(endpoint());
+        await endpoints.remove(endpoint(), { asOf: builtAt + 1, flowId: 'call-1' });
+        const deleted = await endpoints.retarget(endpoint(), change);
+
+        expect([absent, deleted]).toEqual([undefined, undefined]);
+        expect(await find()).toBeUndefined();
+      });
+
+      it('leaves alone what is newer, or of another type by now', async () => {
+        const { endpoints, endpoint, find } = setup();
+        const read = endpoint();
+        const newer = endpoint({ asOf: builtAt + 5 });
+        const another = endpoint({ asOf: builtAt + 6, target: { type: 'slack_channel', channelId: 'C1' } });
+
+        await endpoints.putIfNewer(newer);
+        const older = await endpoints.retarget(read, change);
+        await endpoints.putIfNewer(another);
+        const other = await endpoints.retarget(read, { ...change, asOf: builtAt + 7 });
+
+        expect([older, other]).toEqual([undefined, undefined]);
+        expect(await find()).toEqual(another);
+      });
+    });
+
     describe('find', () => {
       it('finds nothing that was never written, and nothing of another environment', async () => {
         const { endpoints, endpoint, environmentId } = setup();
@@ -107,21 +219,30 @@ export function describeEndpointStore(database: () => Database): void {
         expect(await through('connection-1')).toEqual([]);
       });
 
-      it('keeps the hidden row for a day', async () => {
-        const { endpoints, endpoint, environmentId } = setup();
+      it('leaves for a day what fences off older writers, and nothing of what it was', async () => {
+        const { endpoints, endpoint, environmentId, row } = setup();
         await endpoints.putIfNewer(endpoint());
 
         await endpoints.remove(endpoint(), removal);
 
-        const { client, tables } = database();
-        const Key = keyOf.endpoint(environmentId, endpoint().identifier);
-        const { Item } = await client.send(
-          new GetCommand({ TableName: tables.connections, Key, ConsistentRead: true }),
-        );
-        expect(Item).toMatchObject({
+        expect(await row()).toEqual({
+          ...keyOf.endpoint(environmentId, endpoint().identifier),
+          schemaVersion: 1,
+          ...removal,
           deletedAt: removal.asOf,
           expiresAt: Math.ceil(removal.asOf / 1000) + 24 * 60 * 60,
         });
+      });
+
+      it('makes room for an endpoint with a time of its own', async () => {
+        const { endpoints, endpoint, find } = setup();
+        await endpoints.putIfNewer(endpoint());
+        await endpoints.remove(endpoint(), removal);
+        const again = endpoint({ asOf: builtAt + 11, createdAt: isoTime(11), updatedAt: isoTime(11) });
+
+        await endpoints.putIfNewer(again);
+
+        expect(await find()).toEqual(again);
       });
 
       it('fences off writers that are older, and lets newer ones in', async () => {
@@ -139,18 +260,13 @@ export function describeEndpointStore(database: () => Database): void {
       });
 
       it('takes the expiry off a row that comes alive again', async () => {
-        const { endpoints, endpoint, environmentId } = setup();
+        const { endpoints, endpoint, row } = setup();
         await endpoints.putIfNewer(endpoint());
         await endpoints.remove(endpoint(), removal);
 
         await endpoints.putIfNewer(endpoint({ asOf: builtAt + 11 }));
 
-        const { client, tables } = database();
-        const Key = keyOf.endpoint(environmentId, endpoint().identifier);
-        const { Item } = await client.send(
-          new GetCommand({ TableName: tables.connections, Key, ConsistentRead: true }),
-        );
-        expect(Item).not.toHaveProperty('expiresAt');
+        expect(await row()).not.toHaveProperty('expiresAt');
       });
 
       it('leaves an endpoint alone that is newer than the removal', async () => {

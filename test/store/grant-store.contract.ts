@@ -3,9 +3,15 @@ import { randomObjectId } from '../../lib/crypto.ts';
 import type { Grant } from '../../lib/grant/grant.ts';
 import type { Database } from '../../lib/store/database.ts';
 import { dynamoGrantStore, type GrantStore } from '../../lib/store/grant-store.ts';
-import { aGrant, builtAt } from '../support/builders.ts';
+import { aGrant, builtAt, isoTime } from '../support/builders.ts';
 
-const revocation = { asOf: builtAt + 10, flowId: 'flow-2', revokingUntil: builtAt + 10_010 };
+const revocation = {
+  asOf: builtAt + 10,
+  flowId: 'flow-2',
+  revokingUntil: builtAt + 10_010,
+  revocationTries: 1,
+  dueAt: isoTime(60_000),
+};
 
 export function describeGrantStore(database: () => Database): void {
   describe('dynamoGrantStore', () => {
@@ -149,17 +155,18 @@ export function describeGrantStore(database: () => Database): void {
         const { grants, grant, grantId, environmentId } = setup();
         await grants.putIfNewer(grant(), builtAt);
 
-        expect(await grants.hasReference(environmentId, grantId)).toBe(false);
+        expect(await grants.references(environmentId, grantId)).toEqual([]);
       });
 
       it('knows a reference until it is taken back', async () => {
         const { grants, grantId, environmentId } = setup();
         await grants.addReference(environmentId, grantId, 'subject-1', { asOf: builtAt });
-        const before = await grants.hasReference(environmentId, grantId);
+        const before = await grants.references(environmentId, grantId);
 
         await grants.removeReference(environmentId, grantId, 'subject-1', { asOf: builtAt });
 
-        expect([before, await grants.hasReference(environmentId, grantId)]).toEqual([true, false]);
+        expect(before).toEqual([{ subjectKey: 'subject-1', asOf: builtAt }]);
+        expect(await grants.references(environmentId, grantId)).toEqual([]);
       });
 
       it('has one as long as any connection has one', async () => {
@@ -169,7 +176,24 @@ export function describeGrantStore(database: () => Database): void {
 
         await grants.removeReference(environmentId, grantId, 'subject-1', { asOf: builtAt });
 
-        expect(await grants.hasReference(environmentId, grantId)).toBe(true);
+        expect(await grants.references(environmentId, grantId)).toHaveLength(1);
+      });
+
+      it('are read a few at a time, from wherever the last ones ended', async () => {
+        const { grants, grantId, environmentId } = setup();
+        const subjects = Array.from({ length: 23 }, (_, index) => `subject-${index + 10}`);
+        for (const subject of subjects) await grants.addReference(environmentId, grantId, subject, { asOf: builtAt });
+        await grants.addUserGrant(environmentId, grantId, 'user-grant', { asOf: builtAt });
+
+        const read: string[] = [];
+        for (let after: string | undefined; ; ) {
+          const page = await grants.references(environmentId, grantId, after);
+          if (page.length === 0) break;
+          read.push(...page.map((reference) => reference.subjectKey));
+          after = read.at(-1);
+        }
+
+        expect(read).toEqual(subjects);
       });
 
       it('is not taken back by one that is older than its renewal', async () => {
@@ -179,7 +203,7 @@ export function describeGrantStore(database: () => Database): void {
 
         await grants.removeReference(environmentId, grantId, 'subject-1', { asOf: builtAt + 4 });
 
-        expect(await grants.hasReference(environmentId, grantId)).toBe(true);
+        expect(await grants.references(environmentId, grantId)).toHaveLength(1);
       });
 
       it('is not made older by a late writer', async () => {
@@ -189,7 +213,7 @@ export function describeGrantStore(database: () => Database): void {
 
         await grants.removeReference(environmentId, grantId, 'subject-1', { asOf: builtAt + 4 });
 
-        expect(await grants.hasReference(environmentId, grantId)).toBe(true);
+        expect(await grants.references(environmentId, grantId)).toHaveLength(1);
       });
 
       it('may be taken back when it is not there', async () => {
@@ -197,15 +221,79 @@ export function describeGrantStore(database: () => Database): void {
 
         await grants.removeReference(environmentId, grantId, 'subject-1', { asOf: builtAt });
 
-        expect(await grants.hasReference(environmentId, grantId)).toBe(false);
+        expect(await grants.references(environmentId, grantId)).toEqual([]);
       });
 
       it('belongs to one environment and one grant', async () => {
         const { grants, grantId, environmentId } = setup();
         await grants.addReference(environmentId, grantId, 'subject-1', { asOf: builtAt });
 
-        expect(await grants.hasReference(randomObjectId(), grantId)).toBe(false);
-        expect(await grants.hasReference(environmentId, `${grantId}0`)).toBe(false);
+        expect(await grants.references(randomObjectId(), grantId)).toEqual([]);
+        expect(await grants.references(environmentId, `${grantId}0`)).toEqual([]);
+      });
+    });
+
+    describe('user grants', () => {
+      it('are marked beside the grant of their account until they are over', async () => {
+        const { grants, grantId, environmentId } = setup();
+        await grants.addReference(environmentId, grantId, 'subject-1', { asOf: builtAt });
+        await grants.addUserGrant(environmentId, grantId, 'user-grant', { asOf: builtAt });
+        const before = await grants.userGrants(environmentId, grantId);
+
+        await grants.removeUserGrant(environmentId, grantId, 'user-grant', { asOf: builtAt });
+
+        expect(before).toEqual([{ userGrantId: 'user-grant', asOf: builtAt }]);
+        expect(await grants.userGrants(environmentId, grantId)).toEqual([]);
+      });
+
+      it('stay marked when a newer exchange renewed the mark', async () => {
+        const { grants, grantId, environmentId } = setup();
+        await grants.addUserGrant(environmentId, grantId, 'user-grant', { asOf: builtAt + 5 });
+        await grants.addUserGrant(environmentId, grantId, 'user-grant', { asOf: builtAt });
+
+        await grants.removeUserGrant(environmentId, grantId, 'user-grant', { asOf: builtAt });
+
+        expect(await grants.userGrants(environmentId, grantId)).toEqual([
+          { userGrantId: 'user-grant', asOf: builtAt + 5 },
+        ]);
+      });
+    });
+
+    describe('erase', () => {
+      it('ends a grant in one write, and fences off exchanges that are older', async () => {
+        const { grants, grant, stored, put } = setup();
+        const at = { asOf: builtAt + 10, flowId: 'flow-2' };
+
+        const erased = await grants.erase(await put({ tokenExpiresAt: 1 }), at);
+
+        expect(erased).toBe(true);
+        expect(await stored()).toEqual({ ...grant(), ...at, token: '', status: 'revoked', version: 2 });
+        expect(await grants.putIfNewer(grant({ asOf: builtAt + 9, flowId: 'flow-3' }), builtAt)).toBe(false);
+      });
+
+      it('leaves a grant alone that was renewed since it was read', async () => {
+        const { grants, stored, put, environmentId, grantId } = setup();
+        const read = await put();
+        await grants.renew(environmentId, grantId);
+        const renewed = await stored();
+
+        expect(await grants.erase(read, { asOf: builtAt + 10, flowId: 'flow-2' })).toBe(false);
+        expect(await stored()).toEqual(renewed);
+      });
+    });
+
+    describe('settle', () => {
+      it('takes a grant off the sweep’s list, unless it was written since it was read', async () => {
+        const { grants, stored, put, environmentId, grantId } = setup();
+        const read = await put({ dueAt: isoTime(60_000) });
+        await grants.renew(environmentId, grantId);
+        await grants.settle(read);
+        const changed = await stored();
+
+        await grants.settle(changed as Grant);
+
+        expect(changed?.dueAt).toBe(isoTime(60_000));
+        expect(await stored()).not.toHaveProperty('dueAt');
       });
     });
 
@@ -356,8 +444,8 @@ export function describeGrantStore(database: () => Database): void {
 
         await grants.endRevocation(ending as Grant);
 
-        const { revokingUntil: _, ...at } = revocation;
-        expect(await stored()).toEqual({ ...grant(), token: '', status: 'revoked', version: 2, ...at });
+        const { asOf, flowId } = revocation;
+        expect(await stored()).toEqual({ ...grant(), token: '', status: 'revoked', version: 2, asOf, flowId });
       });
 
       it('fences off exchanges that are older, and lets newer ones in', async () => {

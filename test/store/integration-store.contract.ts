@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { randomObjectId } from '../../lib/crypto.ts';
 import type { Integration } from '../../lib/integration/integration.ts';
 import { claimAlias } from '../../lib/store/alias.ts';
-import type { Database } from '../../lib/store/database.ts';
+import { type Database, schemaVersion } from '../../lib/store/database.ts';
 import { dynamoIntegrationStore } from '../../lib/store/integration-store.ts';
 import { keyOf } from '../../lib/store/keys.ts';
 import { anIntegration, builtAt, isoTime } from '../support/builders.ts';
@@ -127,6 +127,39 @@ export function describeIntegrationStore(database: () => Database): void {
       });
     });
 
+    describe('replace', () => {
+      it('changes an integration that is as it was read', async () => {
+        const { integrations, created, environmentId } = setup();
+        const made = await created();
+        const changed = { ...made, name: 'Changed', revision: 'changed' };
+
+        expect(await integrations.replace(changed, made, builtAt)).toBe(true);
+
+        expect(await integrations.find(environmentId, 'slack')).toEqual(changed);
+        expect(await integrations.list(environmentId)).toEqual([changed]);
+      });
+
+      it('changes nothing that somebody else has changed meanwhile, and takes its own write for done', async () => {
+        const { integrations, created } = setup();
+        const made = await created();
+        const first = { ...made, name: 'First', revision: 'first' };
+        await integrations.replace(first, made, builtAt);
+
+        expect(await integrations.replace({ ...made, revision: 'second' }, made, builtAt)).toBe(false);
+        expect(await integrations.replace(first, made, builtAt)).toBe(true);
+
+        expect(await integrations.get(made.integrationId)).toEqual(first);
+      });
+
+      it('does not bring back an integration that is gone', async () => {
+        const { integrations, integration } = setup();
+        const gone = integration({ revision: undefined });
+
+        expect(await integrations.replace({ ...gone, revision: 'changed' }, gone, builtAt)).toBe(false);
+        expect(await integrations.get(gone.integrationId)).toBeUndefined();
+      });
+    });
+
     it('hides an integration that is being deleted from getting, finding and lists', async () => {
       const { integrations, created, environmentId } = setup();
       const made = await created();
@@ -181,12 +214,43 @@ export function describeIntegrationStore(database: () => Database): void {
         expect(await other.integrations.sharesClient(twin, builtAt)).toBe(true);
       });
 
-      it('says yes while another integration of the app is being deleted', async () => {
+      it('says no while the only other integration of the app is being deleted', async () => {
         const { integrations, created } = setup();
         const made = await created();
-        await markDeleting(await created({ identifier: 'twin' }));
+        const twin = await created({ identifier: 'twin' });
+        const before = await integrations.sharesClient(made, builtAt + 100 * tenMinutes);
+        await markDeleting(twin);
 
-        expect(await integrations.sharesClient(made, builtAt + 100 * tenMinutes)).toBe(true);
+        expect([before, await integrations.sharesClient(made, builtAt)]).toEqual([true, false]);
+      });
+
+      it('says no once the other integration of the app has another client id', async () => {
+        const { integrations, created, clientId } = setup();
+        const made = await created();
+        const twin = await created({ identifier: 'twin' });
+        const moved = { ...twin, credentials: { clientId: `other-${clientId}` }, revision: 'moved' };
+
+        await integrations.replace(moved, twin, builtAt);
+
+        expect(await integrations.sharesClient(made, builtAt)).toBe(false);
+      });
+
+      it.each([
+        ['says yes for 10 minutes while another integration is about to have the app', tenMinutes - 1, true],
+        ['says no of an app that another integration did not get in the end', tenMinutes, false],
+      ])('%s', async (_, milliseconds, shared) => {
+        const { integrations, created, clientId } = setup();
+        const made = await created();
+        const { integrationId } = await created({
+          identifier: 'other',
+          credentials: { clientId: `other-${clientId}` },
+        });
+        const { client, tables } = database();
+        const use = { schemaVersion, integrationId, claimedAt: builtAt };
+        const Item = { ...keyOf.clientUse('slack', clientId, integrationId), ...use };
+        await client.send(new PutCommand({ TableName: tables.connections, Item }));
+
+        expect(await integrations.sharesClient(made, builtAt + milliseconds)).toBe(shared);
       });
 
       it.each([
@@ -197,7 +261,8 @@ export function describeIntegrationStore(database: () => Database): void {
         const made = await created();
         const { client, tables } = database();
         const integrationId = randomObjectId();
-        const Item = { ...keyOf.clientUse('slack', clientId, integrationId), integrationId, claimedAt: builtAt };
+        const use = { schemaVersion, integrationId, claimedAt: builtAt };
+        const Item = { ...keyOf.clientUse('slack', clientId, integrationId), ...use };
         await client.send(new PutCommand({ TableName: tables.connections, Item }));
 
         expect(await integrations.sharesClient(made, builtAt + milliseconds)).toBe(shared);

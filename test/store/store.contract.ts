@@ -6,6 +6,7 @@ import { describeEndpointStore } from './endpoint-store.contract.ts';
 import { describeApiKeyStore, describeEnvironmentStore } from './environment-store.contract.ts';
 import { describeFlowStore } from './flow-store.contract.ts';
 import { describeGrantStore } from './grant-store.contract.ts';
+import { describeIdempotency } from './idempotency-store.contract.ts';
 import { describeIntegrationStore } from './integration-store.contract.ts';
 import { describeLists } from './list.contract.ts';
 import { describeListRoute } from './list-route.contract.ts';
@@ -27,6 +28,7 @@ export function describeStores(name: string, openDatabase: () => Promise<TestDat
     describeConnectionStore(theDatabase);
     describeAliases(theDatabase);
     describeEndpointStore(theDatabase);
+    describeIdempotency(theDatabase);
     describeIntegrationStore(theDatabase);
     describeEnvironmentStore(theDatabase);
     describeApiKeyStore(theDatabase);

@@ -128,6 +128,7 @@ export function anIntegration(overrides: Partial<Integration> = {}): Integration
     state: 'living',
     createdAt: isoTime(),
     updatedAt: isoTime(),
+    revision: randomToken(12),
     ...overrides,
   };
 }

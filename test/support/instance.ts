@@ -2,6 +2,8 @@ import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { localClientConfig } from '../../infra/local/embedded-dynamodb.ts';
 import { createContext } from '../../infra/local/lambda-context.ts';
 import { composeHandlers } from '../../infra/local/local-service.ts';
+import { routeMatcher } from '../../infra/local/match-route.ts';
+import { routes } from '../../infra/routes.ts';
 import { parseHandle } from '../../lib/flow/handle.ts';
 import type { HttpEvent, HttpResult } from '../../lib/http/types.ts';
 import { documentClient } from '../../lib/store/aws-database.ts';
@@ -16,7 +18,10 @@ export interface Command {
 }
 
 /** Another instance of a service's functions, with a client of its own that can be made to fail and to stop. */
-export function startInstance(service: TestService, options: { fetch?: typeof fetch; maxAttempts?: number } = {}) {
+export function startInstance(
+  service: TestService,
+  options: { fetch?: typeof fetch; maxAttempts?: number; publicUrl?: string } = {},
+) {
   const client = documentClient(
     new DynamoDBClient({ ...localClientConfig(service.db.endpoint), maxAttempts: options.maxAttempts ?? 1 }),
   );
@@ -27,7 +32,7 @@ export function startInstance(service: TestService, options: { fetch?: typeof fe
     slackBaseUrl: service.slack.url,
     microsoftLoginBaseUrl: service.microsoft.url,
     microsoftGraphBaseUrl: service.microsoft.graphUrl,
-    publicUrl: service.url,
+    publicUrl: options.publicUrl ?? service.url,
     flowTtlSeconds: 300,
     log: service.log,
     now: service.now,
@@ -35,10 +40,27 @@ export function startInstance(service: TestService, options: { fetch?: typeof fe
   });
   return {
     faults,
-    hit: (callback: string): Promise<HttpResult> => {
+    hit: (callback: string, cookies: string[] = []): Promise<HttpResult> => {
       const name = callback.includes('/callback/msteams') ? 'msteams-callback' : 'slack-callback';
-      return handlers[name](callbackEvent(callback), createContext(name));
+      return handlers[name]({ ...eventOf('GET', callback), cookies }, createContext(name));
     },
+    /** A call of the API. */
+    api: (apiKey: string, method: string, path: string, body?: unknown): Promise<HttpResult> => {
+      const route = matchRoute(method, path);
+      if (!route) throw new Error(`no route for ${method} ${path}`);
+      const headers = { authorization: `ApiKey ${apiKey}`, 'content-type': 'application/json' };
+      const event = {
+        ...eventOf(method, path),
+        ...route,
+        headers,
+        ...(body !== undefined && { body: JSON.stringify(body) }),
+      };
+      return handlers[route.function](event, createContext(route.function));
+    },
+    visit: (startUrl: string): Promise<HttpResult> =>
+      handlers.start(startEvent('GET', startUrl), createContext('start')),
+    press: (startUrl: string, headers: Record<string, string>): Promise<HttpResult> =>
+      handlers.start({ ...startEvent('POST', startUrl), headers }, createContext('start')),
     /** Does something just before the first command that is looked for is sent. */
     before(matches: (command: Command) => boolean, act: () => Promise<unknown>) {
       let acted = false;
@@ -51,6 +73,16 @@ export function startInstance(service: TestService, options: { fetch?: typeof fe
           return next(args);
         },
         { step: 'initialize', name: 'before', override: true },
+      );
+    },
+    /** Does something just before every command that is looked for is sent. */
+    beforeEach(matches: (command: Command) => boolean, act: () => Promise<unknown>) {
+      client.middlewareStack.add(
+        (next, context) => async (args) => {
+          if (matches({ name: context.commandName ?? '', input: args.input })) await act();
+          return next(args);
+        },
+        { step: 'initialize', name: 'beforeEach', override: true },
       );
     },
     /** Loses the answer of the first command that is looked for, below the SDK's own retries. */
@@ -69,16 +101,23 @@ export function startInstance(service: TestService, options: { fetch?: typeof fe
   };
 }
 
-function callbackEvent(callback: string): HttpEvent {
-  const url = new URL(callback);
+const matchRoute = routeMatcher(routes);
+
+function startEvent(method: string, startUrl: string): HttpEvent {
+  const ticket = new URL(startUrl).pathname.split('/').at(-1) ?? '';
+  return { ...eventOf(method, startUrl), routeKey: `${method} /connect/{ticket}`, pathParameters: { ticket } };
+}
+
+function eventOf(method: string, address: string): HttpEvent {
+  const url = new URL(address, 'http://localhost');
   return {
     version: '2.0',
-    routeKey: `GET ${url.pathname}`,
+    routeKey: `${method} ${url.pathname}`,
     rawPath: url.pathname,
     rawQueryString: url.search.slice(1),
     headers: {},
     isBase64Encoded: false,
-    requestContext: { requestId: 'test', http: { method: 'GET', path: url.pathname } },
+    requestContext: { requestId: 'test', http: { method, path: url.pathname } },
   } as HttpEvent;
 }
 

@@ -50,6 +50,8 @@ export async function startTestService(
     flowTtlSeconds?: number;
     keyWrapper?: KeyWrapper;
     slackBaseUrl?: string;
+    /** Where people and providers reach the service, when that is not the server's own address. */
+    publicUrl?: string;
     /** Where the functions get tokens of their role; by default from nowhere, as on one machine. */
     isFederated?: IsFederated;
     awsAssertion?: (parts: { log: Log; now: () => number }) => AwsAssertion;
@@ -57,7 +59,8 @@ export async function startTestService(
 ) {
   const db = await testDatabase();
   let skew = 0;
-  const now = () => Date.now() + skew;
+  let frozenAt: number | undefined;
+  const now = () => frozenAt ?? Date.now() + skew;
   const slack = await startPretendSlack({});
   const microsoft = await startPretendMicrosoft({ now });
   const keyWrapper = options.keyWrapper ?? createFileKeyWrapper(generateWrappingKey());
@@ -69,6 +72,7 @@ export async function startTestService(
     port: 0,
     routes,
     fallbackFunction,
+    ...(options.publicUrl !== undefined && { publicUrl: options.publicUrl }),
     handlers: (url) =>
       composeHandlers(
         {
@@ -77,7 +81,7 @@ export async function startTestService(
           slackBaseUrl: options.slackBaseUrl ?? slack.url,
           microsoftLoginBaseUrl: microsoft.url,
           microsoftGraphBaseUrl: microsoft.graphUrl,
-          publicUrl: url,
+          publicUrl: options.publicUrl ?? url,
           flowTtlSeconds: options.flowTtlSeconds ?? 300,
           awsAssertion,
           isFederated,
@@ -88,6 +92,8 @@ export async function startTestService(
       ),
   });
 
+  const publicUrl = options.publicUrl ?? server.url;
+
   async function request(method: string, path: string, init: RequestInit = {}): Promise<Answer> {
     const response = await fetch(path.startsWith('http') ? path : `${server.url}${path}`, {
       method,
@@ -96,7 +102,12 @@ export async function startTestService(
     });
     const text = await response.text();
     const isJson = response.headers.get('content-type')?.startsWith('application/json') ?? false;
-    return { status: response.status, headers: response.headers, text, json: isJson ? JSON.parse(text) : undefined };
+    return {
+      status: response.status,
+      headers: response.headers,
+      text,
+      json: isJson && text !== '' ? JSON.parse(text) : undefined,
+    };
   }
 
   const api = (apiKey: string | undefined, method: string, path: string, body?: unknown) =>
@@ -138,7 +149,7 @@ export async function startTestService(
       clientId: `${apps}000.${apps}000`,
       clientSecret: `canary-client-secret-${apps}`,
       appId: `A0TEST${apps}`,
-      redirectUris: [slackRedirectUri(server.url)],
+      redirectUris: [slackRedirectUri(publicUrl)],
       ...integration.app,
     };
     slack.registerApp(slackApp);
@@ -196,12 +207,17 @@ export async function startTestService(
       }),
     ),
     url: server.url,
+    publicUrl,
     lines,
     log,
     now,
     /** Moves the service's clock. */
     advance(milliseconds: number) {
       skew += milliseconds;
+    },
+    /** Stops the service's clock at a time. */
+    freeze(at: number) {
+      frozenAt = at;
     },
     request,
     api,

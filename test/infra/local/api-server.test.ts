@@ -43,6 +43,7 @@ async function setup(respond: HttpResult | HttpHandler = { statusCode: 204 }, op
     fallbackFunction: 'meta',
     handlers: {
       'generate-oauth-url': handler,
+      start: handler,
       'slack-callback': handler,
       'msteams-callback': handler,
       integrations: handler,
@@ -100,6 +101,7 @@ describe('startApiServer', () => {
         seen = url;
         return {
           'generate-oauth-url': handler,
+          start: handler,
           'slack-callback': handler,
           'msteams-callback': handler,
           integrations: handler,
@@ -235,6 +237,14 @@ describe('the event', () => {
 
     expect(events[0]?.requestContext).toMatchObject({ domainName: 'connect.example.com', domainPrefix: 'connect' });
     expect(events[0]?.headers).toMatchObject({ 'x-forwarded-proto': 'https', 'x-forwarded-port': '8443' });
+  });
+
+  it.each(['/prod/v1/things', '/v1/things'])('serves %s where the public address has the path /prod', async (path) => {
+    const { server, events } = await setup(undefined, { publicUrl: 'https://connect.example.com/prod' });
+
+    await send(server, path);
+
+    expect(events).toMatchObject([{ routeKey: 'GET /v1/things', rawPath: path }]);
   });
 
   it.each([

@@ -73,6 +73,7 @@ describe('a library that a function loads late', () => {
   it.each([
     ['slack-callback', '@slack/oauth', 'InstallProvider'],
     ['msteams-callback', '@azure/msal-node', 'ConfidentialClientApplication'],
+    ['msteams-callback', '@aws-sdk/client-sts', 'STSClient'],
     ['sweep', '@slack/oauth', 'InstallProvider'],
     ['sweep', '@azure/msal-node', 'ConfidentialClientApplication'],
   ] as const)('is found from %s: %s with %s', (name, library, exported) => {

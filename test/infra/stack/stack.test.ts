@@ -116,7 +116,7 @@ describe('the vault key', () => {
       .flatMap(([, policy]) => (policy.Properties['PolicyDocument'] as { Statement: Statement[] }).Statement)
       .filter((statement) => JSON.stringify(statement.Resource).includes(vaultKeyId));
 
-    expect(statements).toHaveLength(5);
+    expect(statements).toHaveLength(6);
     for (const statement of statements) {
       expect(statement).toMatchObject({
         Action: 'kms:Decrypt',
@@ -166,12 +166,14 @@ describe('the functions', () => {
     );
   const queries = (...indexes: string[]) =>
     indexes.map((index) => `Allow dynamodb:Query ${connectionsId}.Arn/index/${index}`);
+  const idempotency = flows('GetItem', 'PutItem', 'UpdateItem', 'DeleteItem');
   const unwraps = [`Allow kms:Decrypt ${vaultKeyId}.Arn`];
   const provesApps = ['Allow sts:GetWebIdentityToken *'];
   const allIndexes = ['byEnvironment', 'bySubscriber', 'byIntegration', 'byContexts', 'byConnection'];
 
   const expectedPermissions: Record<FunctionName, string[]> = {
-    'generate-oauth-url': [...connections('GetItem'), ...flows('PutItem')],
+    'generate-oauth-url': [...connections('GetItem'), ...flows('GetItem', 'PutItem')],
+    start: [...connections('GetItem'), ...flows('GetItem', 'UpdateItem')],
     'slack-callback': [
       ...connections('GetItem', 'BatchGetItem', 'PutItem', 'UpdateItem', 'DeleteItem', 'Query'),
       ...queries('byConnection'),
@@ -187,15 +189,30 @@ describe('the functions', () => {
     ],
     sweep: [
       ...connections('GetItem', 'BatchGetItem', 'PutItem', 'UpdateItem', 'DeleteItem', 'Query'),
-      ...queries('byConnection'),
+      ...queries('byConnection', 'due'),
       ...flows('GetItem', 'UpdateItem'),
       `Allow dynamodb:Query ${flowsId}.Arn/index/due`,
       ...unwraps,
       ...provesApps,
     ],
-    integrations: [...connections('GetItem', 'BatchGetItem', 'PutItem'), ...queries('byEnvironment'), ...unwraps],
-    'channel-connections': [...connections('GetItem', 'BatchGetItem'), ...queries(...allIndexes)],
-    'channel-endpoints': [...connections('GetItem', 'BatchGetItem'), ...queries(...allIndexes), ...unwraps],
+    integrations: [
+      ...connections('GetItem', 'BatchGetItem', 'PutItem', 'DeleteItem'),
+      ...queries('byEnvironment', 'byIntegration'),
+      ...idempotency,
+      ...unwraps,
+    ],
+    'channel-connections': [
+      ...connections('GetItem', 'BatchGetItem', 'PutItem', 'UpdateItem', 'DeleteItem', 'Query'),
+      ...queries(...allIndexes),
+      ...idempotency,
+      ...unwraps,
+    ],
+    'channel-endpoints': [
+      ...connections('GetItem', 'BatchGetItem', 'PutItem', 'UpdateItem'),
+      ...queries(...allIndexes),
+      ...idempotency,
+      ...unwraps,
+    ],
     meta: [],
   };
 
@@ -203,12 +220,13 @@ describe('the functions', () => {
   const tables = { CONNECTIONS_TABLE: connectionsId, FLOWS_TABLE: flowsId };
   const expectedEnvironments: Record<FunctionName, Record<string, string>> = {
     'generate-oauth-url': { ...everywhere, ...tables },
+    start: { ...everywhere, ...tables },
     'slack-callback': { ...everywhere, ...tables, VAULT_KEY_ARN: `${vaultKeyId}.Arn` },
     'msteams-callback': { ...everywhere, ...tables, VAULT_KEY_ARN: `${vaultKeyId}.Arn` },
     sweep: { ...everywhere, ...tables, VAULT_KEY_ARN: `${vaultKeyId}.Arn` },
-    integrations: { ...everywhere, CONNECTIONS_TABLE: connectionsId, VAULT_KEY_ARN: `${vaultKeyId}.Arn` },
-    'channel-connections': { ...everywhere, CONNECTIONS_TABLE: connectionsId },
-    'channel-endpoints': { ...everywhere, CONNECTIONS_TABLE: connectionsId, VAULT_KEY_ARN: `${vaultKeyId}.Arn` },
+    integrations: { ...everywhere, ...tables, VAULT_KEY_ARN: `${vaultKeyId}.Arn` },
+    'channel-connections': { ...everywhere, ...tables, VAULT_KEY_ARN: `${vaultKeyId}.Arn` },
+    'channel-endpoints': { ...everywhere, ...tables, VAULT_KEY_ARN: `${vaultKeyId}.Arn` },
     meta: everywhere,
   };
 

@@ -1,6 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type Context, contextKeysOf, parseContext, verifyContextHash } from '../../../lib/context/context.ts';
+import {
+  type Context,
+  contextKeysOf,
+  contextSetOf,
+  parseContext,
+  verifyContextHash,
+} from '../../../lib/context/context.ts';
 import { ChatConnectError } from '../../../lib/errors.ts';
 
 const structureMessage =
@@ -107,6 +113,26 @@ describe('contextKeysOf', () => {
         expect(contextKeysOf(parseContext(reversed))).toEqual(contextKeysOf(parseContext(left)));
         expect(same(contextKeysOf(left), contextKeysOf(right))).toBe(same(entries(left), entries(right)));
       }),
+    );
+  });
+});
+
+describe('contextSetOf', () => {
+  it('gives a set in the order of the contract, whatever the order and number in which its keys came', () => {
+    const keys = ['app2:x', 'App:x', 'app:x', 'app:X', 'app_x:1', 'b:1', 'app-x:1', 'app:x'];
+
+    expect(contextSetOf(keys)).toEqual(['app_x:1', 'app-x:1', 'app:x', 'app:X', 'App:x', 'app2:x', 'b:1']);
+    expect(contextSetOf([])).toEqual([]);
+  });
+
+  it('sorts every list of keys as localeCompare does', () => {
+    const key = fc.stringMatching(/^[abABzZ019_-]{1,4}:[abABzZ019_-]{1,4}$/);
+
+    fc.assert(
+      fc.property(fc.uniqueArray(key, { maxLength: 6 }), (keys) => {
+        expect(contextSetOf(keys)).toEqual(keys.toSorted((left, right) => left.localeCompare(right, 'en')));
+      }),
+      { numRuns: 1_000 },
     );
   });
 });
