@@ -3,10 +3,12 @@ import { loadConfig } from '../lib/config.ts';
 import { type Connection, connectionSchema } from '../lib/connection/connection.ts';
 import { type DisconnectDeps, disconnect } from '../lib/connection/disconnect.ts';
 import { composeDisconnect, type DisconnectParts } from '../lib/connection/disconnect-deps.ts';
+import { shownConnection } from '../lib/connection/shown-connection.ts';
 import { ChatConnectError } from '../lib/errors.ts';
 import { connectionModes } from '../lib/flow/flow.ts';
 import { type ApiDeps, createApiHandler } from '../lib/http/api.ts';
 import { lambdaLog, onLambda } from '../lib/http/lambda.ts';
+import { allOf, integrationIdOf } from '../lib/http/list-filters.ts';
 import { listQuerySchema, listRows, parseListQuery } from '../lib/http/list-route.ts';
 import type { HttpHandler } from '../lib/http/types.ts';
 import { providerIds } from '../lib/integration/integration.ts';
@@ -46,14 +48,14 @@ export function createHandler(deps: ChannelConnectionsDeps): HttpHandler {
           matches: remainingFilter(query),
           orderOf: ({ createdAt, subjectKey }) => listOrderOf(createdAt, subjectKey),
         });
-        return { statusCode: 200, body: { ...page, data: page.data.map(shown) } };
+        return { statusCode: 200, body: { ...page, data: page.data.map(shownConnection) } };
       },
     },
     'GET /v1/channel-connections/{identifier}': {
       permissions: ['connect', 'manage'],
       async act({ caller, pathParameters }) {
         const connection = await found(deps, caller.environmentId, pathParameters['identifier']);
-        return { statusCode: 200, body: { data: shown(connection) } };
+        return { statusCode: 200, body: { data: shownConnection(connection) } };
       },
     },
     'DELETE /v1/channel-connections/{identifier}': {
@@ -122,34 +124,7 @@ function remainingFilter(filters: Filters): ((connection: Connection) => boolean
     const wanted = JSON.stringify(contextKeys);
     tests.push((connection) => JSON.stringify(connection.contextKeys) === wanted);
   }
-  return tests.length === 0 ? undefined : (connection) => tests.every((test) => test(connection));
-}
-
-async function integrationIdOf(deps: ChannelConnectionsDeps, environmentId: string, identifier: string | undefined) {
-  if (identifier === undefined) return undefined;
-  return (await deps.integrations.find(environmentId, identifier))?.integrationId ?? null;
-}
-
-/** The contract's clients demand the field; the token itself comes from the token route only. */
-const accessTokenPlaceholder = 'hidden';
-
-function shown(connection: Connection) {
-  const { account, botUserId } = connection;
-  return {
-    identifier: connection.identifier,
-    channel: 'chat',
-    providerId: connection.providerId,
-    integrationIdentifier: connection.integrationIdentifier,
-    subscriberId: connection.subscriberId ?? null,
-    contextKeys: connection.contextKeys,
-    workspace: { id: account.id, name: account.name, botUserId },
-    auth: { accessToken: accessTokenPlaceholder },
-    status: connection.status,
-    statusReason: connection.statusReason,
-    scopes: connection.scopes,
-    createdAt: connection.createdAt,
-    updatedAt: connection.updatedAt,
-  };
+  return allOf(tests);
 }
 
 export function compose(parts: DisconnectParts): ChannelConnectionsDeps {

@@ -8,9 +8,10 @@ import {
   endpointNotFound,
   type ManageEndpointsDeps,
 } from '../lib/endpoint/manage-endpoints.ts';
-import { payloadOf } from '../lib/endpoint/payload.ts';
+import { shownEndpoint } from '../lib/endpoint/shown-endpoint.ts';
 import { type ApiDeps, createApiHandler, identifierSchema, textSchema, validated } from '../lib/http/api.ts';
 import { lambdaLog, onLambda } from '../lib/http/lambda.ts';
+import { allOf, integrationIdOf } from '../lib/http/list-filters.ts';
 import { listQuerySchema, listRows, parseListQuery } from '../lib/http/list-route.ts';
 import type { HttpHandler } from '../lib/http/types.ts';
 import { providerIds } from '../lib/integration/integration.ts';
@@ -26,7 +27,6 @@ import type { ListSource } from '../lib/store/list.ts';
 import { awsKeyWrapper } from '../lib/vault/aws-key-wrapper.ts';
 import { environmentVault } from '../lib/vault/environment-vault.ts';
 import type { KeyWrapper } from '../lib/vault/key-wrapper.ts';
-import type { Vault } from '../lib/vault/vault.ts';
 
 export const listQuery = listQuerySchema({
   subscriberId: z.optional(z.string()),
@@ -69,7 +69,7 @@ export function createHandler(deps: ChannelEndpointsDeps): HttpHandler {
           matches: remainingFilter(query),
           orderOf: ({ createdAt, identifier }) => listOrderOf(createdAt, identifier),
         });
-        const data = await Promise.all(page.data.map((endpoint) => shown(deps.vault, endpoint)));
+        const data = await Promise.all(page.data.map((endpoint) => shownEndpoint(deps.vault, endpoint)));
         return { statusCode: 200, body: { ...page, data } };
       },
     },
@@ -78,7 +78,7 @@ export function createHandler(deps: ChannelEndpointsDeps): HttpHandler {
       async act({ caller, body, log }) {
         const endpoint = await createEndpoint(deps, caller.environmentId, validated(createBody, body));
         log.info('endpoint created', { integrationId: endpoint.integrationId, type: endpoint.target.type });
-        return { statusCode: 201, body: { data: await shown(deps.vault, endpoint) } };
+        return { statusCode: 201, body: { data: await shownEndpoint(deps.vault, endpoint) } };
       },
     },
     'GET /v1/channel-endpoints/{identifier}': {
@@ -87,7 +87,7 @@ export function createHandler(deps: ChannelEndpointsDeps): HttpHandler {
         const identifier = pathParameters['identifier'] ?? '';
         const endpoint = await deps.endpoints.find(caller.environmentId, identifier);
         if (!endpoint) throw endpointNotFound(caller.environmentId, identifier);
-        return { statusCode: 200, body: { data: await shown(deps.vault, endpoint) } };
+        return { statusCode: 200, body: { data: await shownEndpoint(deps.vault, endpoint) } };
       },
     },
     'PATCH /v1/channel-endpoints/{identifier}': {
@@ -97,7 +97,7 @@ export function createHandler(deps: ChannelEndpointsDeps): HttpHandler {
         const identifier = pathParameters['identifier'] ?? '';
         const endpoint = await changeEndpoint(deps, caller.environmentId, identifier, payload);
         log.info('endpoint changed', { integrationId: endpoint.integrationId, type: endpoint.target.type });
-        return { statusCode: 200, body: { data: await shown(deps.vault, endpoint) } };
+        return { statusCode: 200, body: { data: await shownEndpoint(deps.vault, endpoint) } };
       },
     },
     'DELETE /v1/channel-endpoints/{identifier}': {
@@ -127,10 +127,7 @@ async function idsOf(
 ): Promise<Pick<Filters, 'integrationId' | 'connectionKey'>> {
   const { integrationIdentifier, connectionIdentifier } = named;
   return {
-    integrationId:
-      integrationIdentifier === undefined
-        ? undefined
-        : ((await deps.integrations.find(environmentId, integrationIdentifier))?.integrationId ?? null),
+    integrationId: await integrationIdOf(deps, environmentId, integrationIdentifier),
     connectionKey:
       connectionIdentifier === undefined
         ? undefined
@@ -168,23 +165,7 @@ function remainingFilter(filters: Filters): ((endpoint: Endpoint) => boolean) | 
     .filter((test) => test !== false)
     .slice(1);
   if (providerId !== undefined) tests.push((endpoint) => endpoint.providerId === providerId);
-  return tests.length === 0 ? undefined : (endpoint) => tests.every((test) => test(endpoint));
-}
-
-async function shown(vault: Vault, endpoint: Endpoint) {
-  return {
-    identifier: endpoint.identifier,
-    channel: 'chat',
-    providerId: endpoint.providerId,
-    integrationIdentifier: endpoint.integrationIdentifier,
-    connectionIdentifier: endpoint.connectionIdentifier ?? null,
-    subscriberId: endpoint.subscriberId,
-    contextKeys: endpoint.contextKeys,
-    type: endpoint.target.type,
-    endpoint: await payloadOf(vault, endpoint),
-    createdAt: endpoint.createdAt,
-    updatedAt: endpoint.updatedAt,
-  };
+  return allOf(tests);
 }
 
 export interface ChannelEndpointsParts {

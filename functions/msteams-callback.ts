@@ -4,6 +4,7 @@ import { parseHandle } from '../lib/flow/handle.ts';
 import { receiveTeamsCallback, type TeamsCallbackDeps, teamsAnswerOf } from '../lib/flow/teams-callback.ts';
 import { composeTeamsCallback } from '../lib/flow/teams-callback-deps.ts';
 import { requestLog } from '../lib/http/api.ts';
+import { flowCookies } from '../lib/http/flow-cookie.ts';
 import { answerCallback, malformedCallbackPage, unknownErrorPage } from '../lib/http/flow-pages.ts';
 import { lambdaLog, onLambda } from '../lib/http/lambda.ts';
 import { pageErrors } from '../lib/http/page-errors.ts';
@@ -15,7 +16,8 @@ import { awsDatabase } from '../lib/store/aws-database.ts';
 import { awsKeyWrapper } from '../lib/vault/aws-key-wrapper.ts';
 
 /** Microsoft's redirects: after the consent, and after the sign-in. */
-export function createHandler(deps: TeamsCallbackDeps): HttpHandler {
+export function createHandler(deps: TeamsCallbackDeps & { readonly publicUrl: string }): HttpHandler {
+  const cookies = flowCookies(deps);
   const pipeline = middy<HttpEvent, HttpResult>()
     .use(pageErrors(deps.log))
     .handler(async (event) => {
@@ -28,7 +30,9 @@ export function createHandler(deps: TeamsCallbackDeps): HttpHandler {
       const handle = parseHandle(redirect.state);
       if (!handle) return answerCallback({ kind: 'unknown' });
       const log = requestLog(deps.log, event);
-      return answerCallback(await receiveTeamsCallback({ ...deps, log }, handle, redirect, answer));
+      const cookie = cookies.read(event, handle.flowId);
+      const outcome = await receiveTeamsCallback({ ...deps, log }, handle, redirect, answer, cookie);
+      return cookies.keep(answerCallback(outcome), 'flow' in outcome ? outcome.flow : undefined, cookie);
     });
   return (event, context) => pipeline(event, context);
 }
@@ -38,20 +42,20 @@ export const handler = onLambda(() => {
     'CONNECTIONS_TABLE',
     'FLOWS_TABLE',
     'VAULT_KEY_ARN',
+    'PUBLIC_URL',
     'MICROSOFT_LOGIN_BASE_URL',
     'MICROSOFT_GRAPH_BASE_URL',
     'FEDERATED_CLIENTS',
   ]);
   const log = lambdaLog();
-  return createHandler(
-    composeTeamsCallback({
-      db: awsDatabase(config),
-      keyWrapper: awsKeyWrapper(config),
-      microsoftLoginBaseUrl: config.MICROSOFT_LOGIN_BASE_URL,
-      microsoftGraphBaseUrl: config.MICROSOFT_GRAPH_BASE_URL,
-      awsAssertion: awsAssertion({ log }),
-      isFederated: federatedClients(config.FEDERATED_CLIENTS),
-      log,
-    }),
-  );
+  const deps = composeTeamsCallback({
+    db: awsDatabase(config),
+    keyWrapper: awsKeyWrapper(config),
+    microsoftLoginBaseUrl: config.MICROSOFT_LOGIN_BASE_URL,
+    microsoftGraphBaseUrl: config.MICROSOFT_GRAPH_BASE_URL,
+    awsAssertion: awsAssertion({ log }),
+    isFederated: federatedClients(config.FEDERATED_CLIENTS),
+    log,
+  });
+  return createHandler({ ...deps, publicUrl: config.PUBLIC_URL });
 });

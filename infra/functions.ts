@@ -54,6 +54,11 @@ export const functionSettings: Readonly<Record<FunctionName, FunctionSettings>> 
     connections: { actions: ['GetItem'] },
     flows: { actions: ['GetItem', 'PutItem'] },
   },
+  start: {
+    ...apiCall,
+    connections: { actions: ['GetItem'] },
+    flows: { actions: ['GetItem', 'UpdateItem'] },
+  },
   'slack-callback': callback,
   'msteams-callback': { ...callback, provesAppsByRole: true },
   sweep: {

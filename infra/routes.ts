@@ -1,6 +1,7 @@
 /** The functions of the service, named after their files in `functions/`. */
 export type FunctionName =
   | 'generate-oauth-url'
+  | 'start'
   | 'slack-callback'
   | 'msteams-callback'
   | 'integrations'
@@ -27,6 +28,8 @@ export const routes: readonly Route[] = [
   { method: 'POST', path: '/v1/integrations/channel-connections/oauth', function: 'generate-oauth-url' },
   { method: 'POST', path: '/v1/integrations/channel-endpoints/oauth', function: 'generate-oauth-url' },
   { method: 'POST', path: '/v1/integrations/channel-endpoints/link', function: 'generate-oauth-url' },
+  { method: 'GET', path: '/connect/{ticket}', function: 'start' },
+  { method: 'POST', path: '/connect/{ticket}', function: 'start' },
   { method: 'GET', path: '/v1/integrations/chat/oauth/callback/slack', function: 'slack-callback' },
   { method: 'GET', path: '/v1/integrations/chat/oauth/callback/msteams', function: 'msteams-callback' },
   { method: 'GET', path: '/v1/integrations', function: 'integrations' },

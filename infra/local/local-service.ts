@@ -7,6 +7,7 @@ import * as integrations from '../../functions/integrations.ts';
 import * as meta from '../../functions/meta.ts';
 import * as msteamsCallback from '../../functions/msteams-callback.ts';
 import * as slackCallback from '../../functions/slack-callback.ts';
+import * as start from '../../functions/start.ts';
 import * as sweep from '../../functions/sweep.ts';
 import { FlowFailure } from '../../lib/flow/flow-failure.ts';
 import { composeSlackCallback } from '../../lib/flow/slack-callback-deps.ts';
@@ -193,12 +194,13 @@ export function composeHandlers(
   parts: HandlerParts,
   databaseOf: (name: HttpFunctionName) => Database = () => parts.db,
 ): Handlers {
-  const { awsAssertion = withoutAws(parts.log), isFederated = () => true } = parts;
+  const { publicUrl, awsAssertion = withoutAws(parts.log), isFederated = () => true } = parts;
   const of = (name: HttpFunctionName) => ({ ...parts, awsAssertion, isFederated, db: databaseOf(name) });
   return {
     'generate-oauth-url': generateOauthUrl.createHandler(generateOauthUrl.compose(of('generate-oauth-url'))),
-    'slack-callback': slackCallback.createHandler(composeSlackCallback(of('slack-callback'))),
-    'msteams-callback': msteamsCallback.createHandler(composeTeamsCallback(of('msteams-callback'))),
+    start: start.createHandler(start.compose(of('start'))),
+    'slack-callback': slackCallback.createHandler({ ...composeSlackCallback(of('slack-callback')), publicUrl }),
+    'msteams-callback': msteamsCallback.createHandler({ ...composeTeamsCallback(of('msteams-callback')), publicUrl }),
     integrations: integrations.createHandler(integrations.compose(of('integrations'))),
     'channel-connections': channelConnections.createHandler(channelConnections.compose(of('channel-connections'))),
     'channel-endpoints': channelEndpoints.createHandler(channelEndpoints.compose(of('channel-endpoints'))),

@@ -26,7 +26,8 @@ const credentials = named(
 );
 
 const settings = {
-  binding: 'Who may finish a flow. Only `direct` so far.',
+  binding:
+    'Who may finish a flow: whoever opens the link, or the browser in which Continue was pressed. `confirm` is not supported yet. Default: `direct`.',
   accountChange: 'Whether a reconnect may move a connection to another workspace or tenant. Default: `allow`.',
   revoke:
     'What becomes of a token that nobody needs any more: it is ended, the app is removed from the workspace, or nothing. Default: `token`.',
@@ -35,6 +36,7 @@ const settings = {
   allowedScopes: 'Slack: what a request may ask for at most. Default: anything.',
   returnUrls: 'What the `returnUrl` of a request may equal.',
   productName: 'What pages call your product. Default: the name of the integration.',
+  logoUrl: 'An https image for the start page.',
   tenantProof: 'Teams: whose sign-in proves a tenant. Default: `member`.',
   requiredRoles: 'Teams: application permissions that a tenant must have granted before its connection is active.',
   installBot: 'Teams: whether the Teams app is installed for people who are linked. Default: `false`.',
@@ -215,10 +217,10 @@ export const integrationOperations: Operations = {
       },
       binding: {
         summary: 'A binding that is not supported',
-        body: { ...slackBody, configurations: { binding: 'browser' } },
+        body: { ...slackBody, configurations: { binding: 'confirm' } },
         answer: {
           error: 'unsupported_binding',
-          message: 'The binding "browser" is not supported yet. Use "direct".',
+          message: 'The binding "confirm" is not supported yet. Use "browser".',
         },
       },
       incomplete: {
@@ -297,9 +299,9 @@ export const integrationOperations: Operations = {
       ),
       binding: refuses(
         'A binding that is not supported',
-        { configurations: { binding: 'browser' } },
+        { configurations: { binding: 'confirm' } },
         'unsupported_binding',
-        'The binding "browser" is not supported yet. Use "direct".',
+        'The binding "confirm" is not supported yet. Use "browser".',
       ),
       otherApp: {
         ...refuses(

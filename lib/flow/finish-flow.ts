@@ -2,7 +2,14 @@ import { bindingOf, type Integration, isAtLeastAsStrict } from '../integration/i
 import { errorFields } from '../log.ts';
 import { type FinishDeps, finishConnect } from './finish-connect.ts';
 import { finishLinkUser } from './finish-link-user.ts';
-import { type ExchangedFlow, type FinishableFlow, type Flow, type FlowOutcome, resumeMilliseconds } from './flow.ts';
+import {
+  type ExchangedFlow,
+  type FinishableFlow,
+  type Flow,
+  type FlowOutcome,
+  isOver,
+  resumeMilliseconds,
+} from './flow.ts';
 import { FlowFailure } from './flow-failure.ts';
 import type { Granted } from './granted.ts';
 import { endAt, type ReceiveDeps, type Received } from './receive-callback.ts';
@@ -14,7 +21,7 @@ export interface FinishFlowDeps extends ReceiveDeps, FinishDeps {
 
 export type CallbackOutcome =
   /** The next step of the flow is at the provider. */
-  | { readonly kind: 'redirect'; readonly location: string }
+  | { readonly kind: 'redirect'; readonly flow: Flow; readonly location: string }
   | Exclude<Received<never>, { kind: 'redeemed' | 'exchanged' | 'ended' | 'pending' }>
   /** The integration is missing when it was deleted meanwhile. */
   | { readonly kind: 'ended' | 'pending'; readonly flow: Flow; readonly integration: Integration | undefined };
@@ -62,7 +69,7 @@ export async function finishFlow(deps: FinishFlowDeps, flow: Flow, steps: Finish
     } catch (interruption) {
       // Nothing is lost: a sealed exchange is finished by the next hit, an unsealed one ends with its lease.
       deps.log.error('a callback was interrupted', { ...logFields(flow), ...errorFields(interruption) });
-      return { kind: 'waiting' };
+      return { kind: 'waiting', flow };
     }
   }
 }
@@ -103,21 +110,20 @@ export async function failFlow(
 }
 
 export async function ended(deps: FinishFlowDeps, flow: Flow, known?: Integration): Promise<CallbackOutcome> {
-  if (!isOver(flow) && flow.status !== 'PENDING') return { kind: 'waiting' };
+  if (!isOver(flow) && flow.status !== 'PENDING') return { kind: 'waiting', flow };
   const integration = known ?? (await deps.integrations.get(flow.integrationId, flow.environmentId));
   return { kind: isOver(flow) ? 'ended' : 'pending', flow, integration };
 }
 
 /** @throws FlowFailure when the product does not offer this integration any more, or not to such a flow */
-export async function usableIntegration(deps: FinishFlowDeps, flow: Flow): Promise<Integration> {
+export async function usableIntegration(
+  deps: { readonly integrations: Pick<FinishFlowDeps['integrations'], 'get'> },
+  flow: Flow,
+): Promise<Integration> {
   const integration = await deps.integrations.get(flow.integrationId, flow.environmentId);
   if (!integration) throw new FlowFailure('integration_unavailable');
   if (!isAtLeastAsStrict(flow.binding, bindingOf(integration))) throw new FlowFailure('binding_changed');
   return integration;
-}
-
-function isOver({ status }: Flow): boolean {
-  return status === 'COMPLETED' || status === 'FAILED';
 }
 
 /** A flow's id is the public half of its handles. */

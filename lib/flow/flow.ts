@@ -18,8 +18,11 @@ export function pendingRowEnd(since: number): number {
   return Math.ceil((since + pendingRowMilliseconds) / 1000);
 }
 
-/** How long the sign-in after a consent may take. */
+/** How long each step at the provider may take that this service's own redirect begins. */
 export const furtherStepMilliseconds = 10 * 60_000;
+
+/** A row outlives its URL, so that a late visitor reads that it has expired. */
+export const keptAfterExpirySeconds = 60 * 60;
 
 export const flowModes = ['connect', 'link_user'] as const;
 export const connectionModes = ['subscriber', 'shared'] as const;
@@ -98,9 +101,14 @@ export const flowSchema = z.object({
   mode: z.enum(flowModes),
   binding: z.enum(bindings),
   /** The step that the handle given out last belongs to. */
-  stage: z.enum(['authorize', 'consent', 'sign_in']),
+  stage: z.enum(['start', 'authorize', 'consent', 'sign_in']),
   /** Hash of the secret which that step expects. */
   secretHash: z.string(),
+  /** Hash of the start link's secret: until the link ends, its bearer may begin the provider's step, also again. */
+  ticketHash: z.optional(z.string()),
+  ticketUsableUntil: z.optional(z.number()),
+  /** Hash of the cookie of the browser that began the provider's step last: nobody else may go on. */
+  cookieHash: z.optional(z.string()),
   /** Hash of the consent step's secret once the sign-in has begun: its bearer may begin the sign-in again. */
   consentSecretHash: z.optional(z.string()),
   /** The Microsoft tenant that the consent's redirect claims; nothing is believed of it before the sign-in. */
@@ -153,3 +161,7 @@ export type PendingFlow = Flow & { attempt: string; asOf: number; pending: Pendi
 
 /** What the rows written by a flow reflect. */
 export type FinishableFlow = Flow & { attempt: string; asOf: number };
+
+export function isOver({ status }: Flow): boolean {
+  return status === 'COMPLETED' || status === 'FAILED';
+}

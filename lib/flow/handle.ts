@@ -1,4 +1,5 @@
-import { randomToken, sha256Hex } from '../crypto.ts';
+import { constantTimeEqual, randomToken, sha256Hex } from '../crypto.ts';
+import type { Flow } from './flow.ts';
 
 /** What a browser carries between the steps of a flow: `<flow id>.<256-bit secret>`, base64url. */
 export interface Handle {
@@ -25,4 +26,15 @@ export function parseHandle(text: string): Handle | undefined {
 /** Rows keep this hash only, so that what stands in a table cannot be replayed. */
 export function hashSecret(secret: string): string {
   return sha256Hex(secret);
+}
+
+/**
+ * Whether a hit comes from the browser that began the flow. A flow that is not bound to a browser takes any.
+ * @param cookie what that browser was given
+ */
+export function isFromItsBrowser(flow: Pick<Flow, 'binding' | 'cookieHash'>, cookie: string | undefined): boolean {
+  if (flow.binding === 'direct') return true;
+  return (
+    flow.cookieHash !== undefined && cookie !== undefined && constantTimeEqual(flow.cookieHash, hashSecret(cookie))
+  );
 }

@@ -2,16 +2,12 @@ import { derivedIdentifier, subjectKeyIn, subjectKeyOf } from '../connection/con
 import { type Context, contextKeysOf, parseContext, verifyContextHash } from '../context/context.ts';
 import { ChatConnectError } from '../errors.ts';
 import { type Binding, bindingOf, type Integration, isAtLeastAsStrict } from '../integration/integration.ts';
-import { adminConsentUrl, signInUrl, teamsRedirectUri } from '../providers/msteams/authorization-url.ts';
-import {
-  defaultBotScopes,
-  defaultUserScopes,
-  slackAuthorizationUrl,
-  slackRedirectUri,
-} from '../providers/slack/authorization-url.ts';
+import { teamsRedirectUri } from '../providers/msteams/authorization-url.ts';
+import { defaultBotScopes, defaultUserScopes, slackRedirectUri } from '../providers/slack/authorization-url.ts';
 import type { FlowStore } from '../store/flow-store.ts';
-import type { ConnectionMode, Flow } from './flow.ts';
-import { formatHandle, type Handle, hashSecret, newHandle } from './handle.ts';
+import { type ConnectionMode, type Flow, keptAfterExpirySeconds } from './flow.ts';
+import { formatHandle, hashSecret, newHandle } from './handle.ts';
+import { authorizationUrl, firstStepOf, type ProviderUrls } from './provider-step.ts';
 import { subjectOf } from './subject.ts';
 
 export interface OauthUrlRequest {
@@ -31,11 +27,9 @@ export interface OauthUrlRequest {
   readonly binding?: Binding | undefined;
 }
 
-export interface IssueFlowDeps {
+export interface IssueFlowDeps extends ProviderUrls {
   readonly flows: Pick<FlowStore, 'put'>;
   findIntegration(environmentId: string, identifier: string): Promise<Integration | undefined>;
-  readonly slackBaseUrl: string;
-  readonly microsoftLoginBaseUrl: string;
   readonly publicUrl: string;
   readonly flowTtlSeconds: number;
   now(): number;
@@ -46,9 +40,6 @@ export interface IssuedUrl {
   /** ISO time until which the URL works. */
   readonly expiresAt: string;
 }
-
-/** The row outlives its URL, so that a late visitor reads that it has expired. */
-const keptAfterExpirySeconds = 60 * 60;
 
 /**
  * Starts a flow: one row, no secret opened or sealed.
@@ -89,6 +80,9 @@ export async function issueFlow(
   const usableUntil = now + deps.flowTtlSeconds * 1000;
   const handle = newHandle();
   const isSlack = integration.providerId === 'slack';
+  const secretHash = hashSecret(handle.secret);
+  const binding = effectiveBinding(request, integration);
+  const step = firstStepOf(integration.providerId, request.mode);
   const redirectUri = isSlack ? slackRedirectUri(deps.publicUrl) : teamsRedirectUri(deps.publicUrl);
   const flow: Flow = {
     flowId: handle.flowId,
@@ -96,9 +90,10 @@ export async function issueFlow(
     integrationId: integration.integrationId,
     providerId: integration.providerId,
     mode: request.mode,
-    binding: effectiveBinding(request, integration),
-    stage: isSlack ? 'authorize' : request.mode === 'connect' ? 'consent' : 'sign_in',
-    secretHash: hashSecret(handle.secret),
+    binding,
+    ...(binding === 'direct'
+      ? { stage: step, secretHash }
+      : { stage: 'start', secretHash, ticketHash: secretHash, ticketUsableUntil: usableUntil }),
     status: 'ISSUED',
     issuedAt: now,
     usableUntil,
@@ -114,19 +109,11 @@ export async function issueFlow(
     returnUrl: registeredReturnUrl(request, integration),
   };
   await deps.flows.put(flow);
-  const url = authorizationUrl(deps, flow, clientId, handle);
+  const url =
+    binding === 'direct'
+      ? authorizationUrl(deps, flow, clientId, handle)
+      : `${deps.publicUrl}/connect/${formatHandle(handle)}`;
   return { url, expiresAt: new Date(usableUntil).toISOString() };
-}
-
-function authorizationUrl(deps: IssueFlowDeps, flow: Flow, clientId: string, handle: Handle): string {
-  const request = { clientId, redirectUri: flow.redirectUri, state: formatHandle(handle) };
-  if (flow.providerId === 'slack') {
-    const scopes = flow.mode === 'connect' ? { bot: flow.scopes } : { user: flow.userScopes };
-    return slackAuthorizationUrl(deps.slackBaseUrl, { ...request, scopes });
-  }
-  return flow.mode === 'connect'
-    ? adminConsentUrl(deps.microsoftLoginBaseUrl, request)
-    : signInUrl(deps.microsoftLoginBaseUrl, request, handle.secret);
 }
 
 function requireSubject(request: OauthUrlRequest, context: Context | undefined, scopes: readonly string[]): void {
@@ -202,8 +189,8 @@ function effectiveBinding(request: OauthUrlRequest, integration: Integration): B
 
 /** @throws ChatConnectError `unsupported_binding` */
 export function requireSupportedBinding(binding: Binding | undefined): void {
-  if (binding === undefined || binding === 'direct') return;
-  throw new ChatConnectError('unsupported_binding', `The binding "${binding}" is not supported yet. Use "direct".`);
+  if (binding !== 'confirm') return;
+  throw new ChatConnectError('unsupported_binding', 'The binding "confirm" is not supported yet. Use "browser".');
 }
 
 function registeredReturnUrl(request: OauthUrlRequest, integration: Integration): string | undefined {

@@ -10,7 +10,7 @@ import {
   resumeMilliseconds,
 } from './flow.ts';
 import { FlowFailure, type FlowFailureCode } from './flow-failure.ts';
-import { type Handle, hashSecret } from './handle.ts';
+import { type Handle, hashSecret, isFromItsBrowser } from './handle.ts';
 
 /** What the provider's redirect carries besides the state. An error counts even beside a code (RFC 6749 4.1.2.1). */
 export type ProviderAnswer =
@@ -29,6 +29,8 @@ export interface Callback<Prepared> {
   /** The step that the answer belongs to; an error belongs to whichever step its state is of. */
   readonly stage: Flow['stage'] | undefined;
   readonly answer: ProviderAnswer;
+  /** The cookie that the browser brought for the flow. */
+  readonly cookie: string | undefined;
   /**
    * Everything that can fail before the state is spent: reads the integration, opens its secret. A FlowFailure thrown
    * here ends the flow; any other error leaves it as it was, so that a reload can succeed.
@@ -45,8 +47,10 @@ export type Received<Prepared> =
   /** The provider does not yet give what was approved. */
   | { readonly kind: 'pending'; readonly flow: PendingFlow }
   /** Another hit is at it. */
-  | { readonly kind: 'waiting' }
+  | { readonly kind: 'waiting'; readonly flow: Flow }
   | { readonly kind: 'expired' }
+  /** The right state without the cookie of its browser: in every state of the flow the same, and nothing is changed. */
+  | { readonly kind: 'other_browser' }
   /** Not a state of ours, or of another step, or used with another code: nothing is told apart. */
   | { readonly kind: 'unknown' };
 
@@ -60,17 +64,20 @@ export async function receiveCallback<Prepared>(
   deps: ReceiveDeps,
   callback: Callback<Prepared>,
 ): Promise<Received<Prepared>> {
-  const { handle, providerId, stage, answer } = callback;
+  const { handle, providerId, stage, answer, cookie } = callback;
   const secretHash = hashSecret(handle.secret);
   const answerHash = 'code' in answer ? hashOf('code', answer.code) : hashOf('error', answer.error);
   const flow = await deps.flows.get(handle.flowId);
   if (!flow || !constantTimeEqual(flow.secretHash, secretHash)) return { kind: 'unknown' };
-  if (flow.providerId !== providerId || (stage !== undefined && flow.stage !== stage)) return { kind: 'unknown' };
+  if (flow.providerId !== providerId || flow.stage === 'start') return { kind: 'unknown' };
+  if (stage !== undefined && flow.stage !== stage) return { kind: 'unknown' };
+  if (!isFromItsBrowser(flow, cookie)) return { kind: 'other_browser' };
   if (flow.status !== 'ISSUED') return repeat(deps, flow, answerHash);
 
   const now = deps.now();
   if (flow.usableUntil <= now) return { kind: 'expired' };
-  const conditions: RedeemConditions = { stage: flow.stage, secretHash, providerId, now };
+  const cookieHash = cookie === undefined ? undefined : hashSecret(cookie);
+  const conditions: RedeemConditions = { stage: flow.stage, secretHash, providerId, cookieHash, now };
   const refuse = (failure: FlowFailureCode, providerError?: string, correlationId?: string) =>
     deps.flows.refuse(flow.flowId, conditions, { answerHash, failure, providerError, correlationId, ...endAt(now) });
   if ('error' in answer) {
@@ -142,7 +149,7 @@ async function repeat<Prepared>(deps: ReceiveDeps, first: Flow, answerHash: stri
       return { kind: 'exchanged', flow: flow as ExchangedFlow };
     }
     const pause = loserWaits[looks];
-    if (pause === undefined) return { kind: 'waiting' };
+    if (pause === undefined) return { kind: 'waiting', flow };
     await deps.wait(pause);
     const again = await deps.flows.get(flow.flowId);
     if (!again) return { kind: 'unknown' };

@@ -30,12 +30,14 @@ export async function receiveSlackCallback(
   deps: SlackCallbackDeps,
   handle: Handle,
   answer: ProviderAnswer,
+  cookie: string | undefined,
 ): Promise<CallbackOutcome> {
   const received = await receiveCallback(deps, {
     handle,
     providerId: 'slack',
     stage: 'authorize',
     answer,
+    cookie,
     prepare: async (flow) => {
       const integration = await usableIntegration(deps, flow);
       // Opened before the state is spent: without its secret nothing can be exchanged, and a reload may find it.

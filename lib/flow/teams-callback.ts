@@ -36,7 +36,7 @@ import {
 } from './flow.ts';
 import { FlowFailure, type FlowFailureCode, flowFailureCodes } from './flow-failure.ts';
 import type { Granted } from './granted.ts';
-import { formatHandle, type Handle, hashSecret } from './handle.ts';
+import { formatHandle, type Handle, hashSecret, isFromItsBrowser } from './handle.ts';
 import { endAt, type ProviderAnswer, receiveCallback } from './receive-callback.ts';
 import { subjectOf } from './subject.ts';
 
@@ -67,13 +67,15 @@ export async function receiveTeamsCallback(
   handle: Handle,
   redirect: ProviderRedirect,
   answer: ProviderAnswer | 'consent',
+  cookie: string | undefined,
 ): Promise<CallbackOutcome> {
-  if (answer === 'consent') return receiveConsent(deps, handle, redirect);
+  if (answer === 'consent') return receiveConsent(deps, handle, redirect, cookie);
   const received = await receiveCallback(deps, {
     handle,
     providerId: 'msteams',
     stage: 'code' in answer ? 'sign_in' : undefined,
     answer,
+    cookie,
     prepare: async (flow) => {
       const integration = await usableIntegration(deps, flow);
       return { integration, credential: await deps.credentialOf(integration) };
@@ -105,6 +107,7 @@ async function receiveConsent(
   deps: TeamsCallbackDeps,
   handle: Handle,
   redirect: ProviderRedirect,
+  cookie: string | undefined,
 ): Promise<CallbackOutcome> {
   const flow = await deps.flows.get(handle.flowId);
   const givenHash = hashSecret(handle.secret);
@@ -113,15 +116,16 @@ async function receiveConsent(
     flow?.stage === 'sign_in' &&
     flow.consentSecretHash !== undefined &&
     constantTimeEqual(flow.consentSecretHash, givenHash);
-  if (flow?.providerId !== 'msteams' || flow.status !== 'ISSUED' || !(ofConsent || ofRepeat)) {
-    return { kind: 'unknown' };
-  }
+  if (flow?.providerId !== 'msteams' || !(ofConsent || ofRepeat)) return { kind: 'unknown' };
+  if (!isFromItsBrowser(flow, cookie)) return { kind: 'other_browser' };
+  if (flow.status !== 'ISSUED') return { kind: 'unknown' };
   const now = deps.now();
   if (flow.usableUntil <= now) return { kind: 'expired' };
   const tenantId = companyTenantId(redirect.tenant ?? '');
   const failure: FlowFailureCode | undefined =
     redirect.admin_consent?.toLowerCase() !== 'true' ? 'consent_missing' : tenantId ? undefined : 'tenant_invalid';
-  const conditions = { stage: 'consent', secretHash: givenHash, providerId: 'msteams', now } as const;
+  const cookieHash = cookie === undefined ? undefined : hashSecret(cookie);
+  const conditions = { stage: 'consent', secretHash: givenHash, providerId: 'msteams', cookieHash, now } as const;
   try {
     const integration = await usableIntegration(deps, flow);
     if (failure || !tenantId) throw new FlowFailure(failure ?? 'tenant_invalid');
@@ -135,14 +139,14 @@ async function receiveConsent(
           usableUntil,
           expiresAt: Math.ceil((usableUntil + furtherStepMilliseconds) / 1000),
         }))) ||
-      (await deps.flows.repeatSignIn(flow.flowId, { ...next, now }, next.secretHash));
+      (await deps.flows.repeatSignIn(flow.flowId, { ...next, cookieHash, now }, next.secretHash));
     if (!begun) return { kind: 'unknown' };
     const request = {
       clientId: integration.credentials.clientId ?? '',
       redirectUri: flow.redirectUri,
       state: formatHandle({ flowId: flow.flowId, secret }),
     };
-    return { kind: 'redirect', location: signInUrl(deps.loginBaseUrl, request, secret) };
+    return { kind: 'redirect', flow: begun, location: signInUrl(deps.loginBaseUrl, request, secret) };
   } catch (error) {
     if (!(error instanceof FlowFailure)) throw error;
     // Whoever repeats a consent cannot end what the first one began.

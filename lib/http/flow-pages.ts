@@ -18,6 +18,11 @@ export function answerCallback(outcome: CallbackOutcome): HttpResult {
   return renderPage(flow.status === 'COMPLETED' ? successPage(flow, integration) : failurePage(flow, integration));
 }
 
+/** A start link whose flow is not offered (any more). */
+export function withdrawnPage(flow: Flow, failure: FlowFailureCode, integration: Integration | undefined): HttpResult {
+  return renderPage(failurePage({ ...flow, failure }, integration));
+}
+
 /** A callback that lacks what every redirect of the provider carries. */
 export function malformedCallbackPage(): HttpResult {
   return renderPage({
@@ -71,6 +76,16 @@ const pageWithoutFlow = {
       'Go back to the product and start again.',
     ],
   },
+  other_browser: {
+    statusCode: 400,
+    tone: 'bad',
+    title: 'This was started in another browser',
+    paragraphs: [
+      'Only the browser in which Continue was pressed can finish what was started there. Nothing was connected here.',
+      'Are you in that browser? Then it did not keep our cookie: allow cookies for this site.',
+      'Otherwise go back to the product and start again, in this browser.',
+    ],
+  },
   unknown: {
     statusCode: 400,
     tone: 'bad',
@@ -83,9 +98,9 @@ const pageWithoutFlow = {
 } as const satisfies Record<Exclude<CallbackOutcome['kind'], 'ended' | 'pending' | 'redirect'>, Page>;
 
 /** Whom one signs in with and waits for, and where messages arrive. */
-const providerNames = { slack: 'Slack', msteams: 'Microsoft' } as const;
-const placeNames = { slack: 'Slack', msteams: 'Microsoft Teams' } as const;
-const accountNames = { slack: 'workspace', msteams: 'organization' } as const;
+export const providerNames = { slack: 'Slack', msteams: 'Microsoft' } as const;
+export const placeNames = { slack: 'Slack', msteams: 'Microsoft Teams' } as const;
+export const accountNames = { slack: 'workspace', msteams: 'organization' } as const;
 
 function successPage(flow: Flow, integration: Integration | undefined): Page {
   const product = integration ? productNameOf(integration) : 'the product';
@@ -112,12 +127,16 @@ function factsOf(flow: Flow, product: string): Page['facts'] {
   return [
     [flow.providerId === 'slack' ? 'Workspace' : 'Organization', account],
     ['Product', product],
-    ...(flow.subscriberId === undefined ? [] : ([['For', flow.subscriberId]] as const)),
-    ...flow.contextKeys.map((key) => {
-      const [type = '', id = ''] = key.split(':');
-      return [type, id] as const;
-    }),
+    ...whomFor(flow),
   ];
+}
+
+export function whomFor({ subscriberId, contextKeys }: Flow): (readonly [string, string])[] {
+  const contexts = contextKeys.map((key) => {
+    const [type = '', id = ''] = key.split(':');
+    return [type, id] as const;
+  });
+  return subscriberId === undefined ? contexts : [['For', subscriberId], ...contexts];
 }
 
 /** The flow has its outcome, and the app is being installed for the person; asks again by itself. */

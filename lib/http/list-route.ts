@@ -85,6 +85,8 @@ export interface ListBody<Row> {
 const maxCount = 100;
 /** No request reads more rows of an index than this; a page that ends there is short but goes on. */
 const maxRowsRead = 1_000;
+/** Behind every position, since those begin with a year. */
+const endOfList = { ASC: '~', DESC: '!' } as const;
 const emptyPage = { data: [], next: null, previous: null, totalCount: 0, totalCountCapped: false };
 
 /** Reads the page of a list that a request asks for. An unknown cursor gives an empty page. */
@@ -110,16 +112,20 @@ export async function listRows<Schema extends z.ZodMiniType>(
     atMostRead: maxRowsRead,
     orderOf,
   });
-  const data = backwards ? page.rows.toReversed() : page.rows;
   const cursorAt = (position: string | undefined) =>
     position === undefined ? null : formatCursor(position, filterHash);
-  const first = data[0] && orderOf(data[0]);
-  const last = data.at(-1) && orderOf(data.at(-1) as z.output<Schema>);
+  const [nearest] = page.rows;
+  const onwards = page.more ? page.position : undefined;
+  // A page without rows is turned round at what was read for it, or at the end of the list.
+  const back = after === undefined ? undefined : nearest ? orderOf(nearest) : (onwards ?? endOfList[direction]);
+  const { totalCount, totalCountCapped } = await countRows(db, schema, request, maxRowsRead - page.read);
   return {
-    data,
-    next: backwards ? cursorAt(last) : page.more ? cursorAt(page.position) : null,
-    previous: backwards ? (page.more ? cursorAt(page.position) : null) : after === undefined ? null : cursorAt(first),
-    ...(await countRows(db, schema, request, maxRowsRead - page.read)),
+    data: backwards ? page.rows.toReversed() : page.rows,
+    next: cursorAt(backwards ? back : onwards),
+    previous: cursorAt(backwards ? onwards : back),
+    // When few rows may be read for it, the count can end before the page does.
+    totalCount: Math.max(totalCount, page.rows.length),
+    totalCountCapped,
   };
 }
 

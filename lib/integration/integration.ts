@@ -24,6 +24,13 @@ const returnUrlSchema = z.string().check(
   }, 'must be an https URL, or http on loopback, without user info and fragment'),
 );
 
+/** A plain host, since it becomes part of a page's Content-Security-Policy, whose words end at `;`, `,` and `'`. */
+const logoUrlSchema = z.string().check(
+  z.maxLength(2048),
+  z.regex(/^https:\/\/[A-Za-z0-9.-]+(:\d{1,5})?\/[!-~]+$/, 'must be an https URL of an image, in ASCII'),
+  z.refine((value) => URL.canParse(value), 'must be an https URL of an image, in ASCII'),
+);
+
 /** Not secret, shown to the operator; what a URL and a page need. */
 const openCredentials = {
   clientId: z.optional(text),
@@ -58,6 +65,8 @@ export const configurationsSchema = z.strictObject({
   allowedScopes: z.optional(scopes),
   returnUrls: z.optional(z.array(returnUrlSchema).check(z.maxLength(50))),
   productName: z.optional(z.string().check(z.minLength(1), z.maxLength(100))),
+  /** Shown on the start page. */
+  logoUrl: z.optional(logoUrlSchema),
   /** Microsoft: whose sign-in proves a tenant. */
   tenantProof: z.optional(z.enum(['member', 'admin'])),
   /** Microsoft: application permissions that a tenant must have granted before its connection is active. */

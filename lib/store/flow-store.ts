@@ -28,12 +28,23 @@ export interface RedeemConditions {
   readonly stage: Flow['stage'];
   readonly secretHash: string;
   readonly providerId: Flow['providerId'];
+  /** Of the cookie that the browser brought; without one, only a flow of the binding `direct` can be meant. */
+  readonly cookieHash?: string | undefined;
   readonly now: number;
 }
 
 export interface FlowStore {
   put(flow: Flow): Promise<void>;
   get(flowId: string): Promise<Flow | undefined>;
+  /**
+   * Gives the bearer of the start link the provider's first step, under a new state and cookie. Whoever had begun it
+   * before is out, wherever they were, unless their flow is redeemed already.
+   */
+  begin(
+    flowId: string,
+    conditions: { ticketHash: string; now: number },
+    next: Required<Pick<Flow, 'stage' | 'secretHash' | 'cookieHash' | 'usableUntil' | 'expiresAt'>>,
+  ): Promise<Flow | undefined>;
   /** Moves a flow whose consent step was answered on to its sign-in, under a new secret. */
   beginSignIn(
     flowId: string,
@@ -43,7 +54,7 @@ export interface FlowStore {
   /** The same answer to the consent step again, while nobody has signed in: the sign-in gets another secret. */
   repeatSignIn(
     flowId: string,
-    conditions: { consentSecretHash: string; claimedTenantId: string; now: number },
+    conditions: { consentSecretHash: string; claimedTenantId: string; cookieHash?: string | undefined; now: number },
     secretHash: string,
   ): Promise<Flow | undefined>;
   /** The one write that makes a state single-use. @returns undefined when a condition did not hold */
@@ -95,8 +106,12 @@ export interface FlowEnd {
   readonly expiresAt: number;
 }
 
-const redeemCondition =
-  '#status = :issued AND #stage = :ofStage AND #secretHash = :ofSecret AND #providerId = :ofProvider AND #usableUntil > :now';
+const browserCondition = '(#binding = :direct OR #cookieHash = :ofCookie)';
+
+/** A missing cookie is one that no flow has. */
+const browserValues = (cookieHash: string | undefined) => ({ direct: 'direct', ofCookie: cookieHash ?? 'none' });
+
+const redeemCondition = `#status = :issued AND #stage = :ofStage AND #secretHash = :ofSecret AND #providerId = :ofProvider AND #usableUntil > :now AND ${browserCondition}`;
 
 /** What is erased whenever a flow is over. */
 const over = { exchange: undefined, pending: undefined, dueBucket: undefined, dueAt: undefined } as const;
@@ -121,6 +136,7 @@ export function dynamoFlowStore(db: Database): FlowStore {
     ofSecret: conditions.secretHash,
     ofProvider: conditions.providerId,
     now: conditions.now,
+    ...browserValues(conditions.cookieHash),
   });
   return {
     async put(flow) {
@@ -135,18 +151,30 @@ export function dynamoFlowStore(db: Database): FlowStore {
       );
     },
     get: (flowId) => getRow(db, 'flows', keyOf.flow(flowId), flowSchema),
+    begin: (flowId, { ticketHash, now }, next) =>
+      update(flowId, {
+        set: { ...next, consentSecretHash: undefined, claimedTenantId: undefined },
+        condition: '#status = :issued AND #ticketHash = :ticket AND #ticketUsableUntil > :now',
+        values: { issued: 'ISSUED', ticket: ticketHash, now },
+      }),
     beginSignIn: (flowId, conditions, next) =>
       update(flowId, {
         set: { stage: 'sign_in', ...next },
         condition: redeemCondition,
         values: conditionValues(conditions),
       }),
-    repeatSignIn: (flowId, { consentSecretHash, claimedTenantId, now }, secretHash) =>
+    repeatSignIn: (flowId, { consentSecretHash, claimedTenantId, cookieHash, now }, secretHash) =>
       update(flowId, {
         set: { secretHash },
-        condition:
-          '#status = :issued AND #stage = :signIn AND #consentSecretHash = :consent AND #claimedTenantId = :tenant AND #usableUntil > :now',
-        values: { issued: 'ISSUED', signIn: 'sign_in', consent: consentSecretHash, tenant: claimedTenantId, now },
+        condition: `#status = :issued AND #stage = :signIn AND #consentSecretHash = :consent AND #claimedTenantId = :tenant AND #usableUntil > :now AND ${browserCondition}`,
+        values: {
+          issued: 'ISSUED',
+          signIn: 'sign_in',
+          consent: consentSecretHash,
+          tenant: claimedTenantId,
+          now,
+          ...browserValues(cookieHash),
+        },
       }),
     async redeem(flowId, conditions, redeemed) {
       const flow = await update(flowId, {

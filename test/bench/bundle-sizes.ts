@@ -8,6 +8,7 @@ import type { FunctionName } from '../../infra/routes.ts';
 /** Bytes of a function's files, also of those that are loaded late, about 5 % above what they were. Raise one only together with the reason, in one commit. */
 const budgets: Readonly<Record<FunctionName, number>> = {
   'generate-oauth-url': 330_000,
+  start: 310_000,
   'slack-callback': 499_000,
   'msteams-callback': 900_000,
   sweep: 975_000,

@@ -167,7 +167,7 @@ describe('the conditional rules', () => {
       /must not contain/,
     ],
     [connect, { integrationIdentifier: 'slack', subscriberId: 'a'.repeat(1025) }, 422, /at most 1024/],
-    [connect, { integrationIdentifier: 'slack', subscriberId: 'a', binding: 'browser' }, 400, /not supported yet/],
+    [connect, { integrationIdentifier: 'slack', subscriberId: 'a', binding: 'popup' }, 422, /binding/],
     [connect, { integrationIdentifier: 'slack', subscriberId: 'a', binding: 'confirm' }, 400, /not supported yet/],
     [
       connect,

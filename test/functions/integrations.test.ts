@@ -72,7 +72,7 @@ describe('POST /v1/integrations', () => {
     [{ ...valid, credentials: { ...valid.credentials, clientID: '1.2' } }, 422, /clientID/],
     [{ ...valid, configurations: { scopes: null } }, 422, /scopes/],
     [{ ...valid, primary: true }, 422, /primary/],
-    [{ ...valid, configurations: { binding: 'browser' } }, 400, /not supported yet/],
+    [{ ...valid, configurations: { binding: 'popup' } }, 422, /binding/],
     [{ ...valid, configurations: { scopes: ['a b'] } }, 422, /scope name/],
     [{ ...valid, identifier: 'a/b' }, 422, /must not contain/],
     [{ ...valid, identifier: '..' }, 422, /must not be/],
@@ -83,6 +83,22 @@ describe('POST /v1/integrations', () => {
     expect(answer.status).toBe(status);
     const said = status === 422 ? answer.json.errors.general.messages.join('\n') : answer.json.message;
     expect(said).toMatch(message);
+  });
+
+  it.each([
+    'http://cdn.example/a.png',
+    'https://cdn.example',
+    'https://user@cdn.example/a.png',
+    'https://cdn.example;script-src *.evil.example/a',
+    'https://cdn,evil/a',
+    'https://cdn.example/ü.png',
+    '//cdn.example/a.png',
+    'javascript:alert(1)',
+  ])('refuses the logo %s, which would not be safe in a page', async (logoUrl) => {
+    const answer = await create({ ...valid, configurations: { logoUrl } });
+
+    expect(answer.status).toBe(422);
+    expect(answer.text).toContain('configurations.logoUrl: must be an https URL');
   });
 
   it('refuses an identifier that is taken, and gives it to one of many who ask at once', async () => {

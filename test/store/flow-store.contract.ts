@@ -174,6 +174,113 @@ export function describeFlowStore(database: () => Database): void {
       });
     });
 
+    describe('begin', () => {
+      const bound = {
+        binding: 'browser',
+        stage: 'start',
+        ticketHash: 'ticket',
+        ticketUsableUntil: builtAt + 1,
+      } as const;
+      const ticket = { ticketHash: 'ticket', now: builtAt };
+      const next = {
+        stage: 'authorize',
+        secretHash: 'state',
+        cookieHash: 'cookie',
+        usableUntil: builtAt + 600_000,
+        expiresAt: later,
+      } as const;
+
+      it('moves a flow to the provider under a new state and cookie, and again, until it is redeemed', async () => {
+        const { flows, flow } = await issued(bound);
+
+        const begun = await flows.begin(flow.flowId, ticket, next);
+        const again = await flows.begin(flow.flowId, ticket, {
+          ...next,
+          secretHash: 'state-2',
+          cookieHash: 'cookie-2',
+        });
+        const first = await flows.redeem(flow.flowId, conditionsOf({ ...flow, ...next }), redemption());
+        const conditions = conditionsOf({ ...flow, ...next, secretHash: 'state-2' }, { cookieHash: 'cookie-2' });
+        const redeemedFlow = await flows.redeem(flow.flowId, conditions, redemption());
+        const late = await flows.begin(flow.flowId, ticket, next);
+
+        expect(begun).toEqual({ ...flow, ...next });
+        expect(again).toMatchObject({ secretHash: 'state-2', cookieHash: 'cookie-2' });
+        expect(first).toBeUndefined();
+        expect(redeemedFlow?.status).toBe('REDEEMING');
+        expect(late).toBeUndefined();
+      });
+
+      it('goes back to the first step, and forgets what was claimed in it', async () => {
+        const { flows, flow } = await issued({
+          ...bound,
+          stage: 'sign_in',
+          consentSecretHash: 'consent',
+          claimedTenantId: 'tenant',
+        });
+
+        const begun = await flows.begin(flow.flowId, ticket, { ...next, stage: 'consent' });
+
+        const { consentSecretHash, claimedTenantId, ...rest } = flow;
+        expect(begun).toEqual({ ...rest, ...next, stage: 'consent' });
+      });
+
+      it.each([
+        ['another ticket', bound, { ...ticket, ticketHash: 'other' }],
+        ['a link that has ended', bound, { ...ticket, now: builtAt + 1 }],
+        ['a flow without a start link', {}, ticket],
+      ])('refuses %s', async (_, overrides: Partial<Flow>, conditions) => {
+        const { flows, flow } = await issued(overrides);
+
+        expect(await flows.begin(flow.flowId, conditions, next)).toBeUndefined();
+        expect(await flows.get(flow.flowId)).toEqual(flow);
+      });
+    });
+
+    describe('a flow that is bound to a browser', () => {
+      const conditions = (flow: Flow) => [conditionsOf(flow), conditionsOf(flow, { cookieHash: 'other' })];
+
+      it('is neither redeemed, refused nor moved on without its cookie', async () => {
+        const { flows, flow } = await issued({ binding: 'browser', cookieHash: 'cookie' });
+        const consent = { ...flow, ...aFlow({ binding: 'browser', stage: 'consent', cookieHash: 'cookie' }) };
+        await flows.put(consent);
+        const next = {
+          secretHash: 'second',
+          consentSecretHash: consent.secretHash,
+          claimedTenantId: 'tenant',
+          usableUntil: builtAt + 600_000,
+          expiresAt: later,
+        };
+
+        for (const wrong of conditions(flow)) {
+          expect(await flows.redeem(flow.flowId, wrong, redemption())).toBeUndefined();
+          expect(await flows.refuse(flow.flowId, wrong, { ...end, answerHash: 'a' })).toBeUndefined();
+        }
+        for (const wrong of conditions(consent)) {
+          expect(await flows.beginSignIn(consent.flowId, wrong, next)).toBeUndefined();
+        }
+        const begun = await flows.beginSignIn(consent.flowId, conditionsOf(consent, { cookieHash: 'cookie' }), next);
+        const repeat = { ...next, now: builtAt };
+        expect(await flows.repeatSignIn(consent.flowId, repeat, 'third')).toBeUndefined();
+        expect(await flows.repeatSignIn(consent.flowId, { ...repeat, cookieHash: 'other' }, 'third')).toBeUndefined();
+
+        expect(await flows.get(flow.flowId)).toEqual(flow);
+        expect(await flows.get(consent.flowId)).toEqual(begun);
+      });
+
+      it('is redeemed with it', async () => {
+        const { flows, flow } = await issued({ binding: 'browser', cookieHash: 'cookie' });
+
+        const redeemedFlow = await flows.redeem(
+          flow.flowId,
+          conditionsOf(flow, { cookieHash: 'cookie' }),
+          redemption(),
+        );
+
+        expect(redeemedFlow?.status).toBe('REDEEMING');
+      });
+    });
+
     describe('refuse', () => {
       const refusal = { ...end, answerHash: 'answer-hash' };
 

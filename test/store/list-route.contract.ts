@@ -170,6 +170,75 @@ export function describeListRoute(database: () => Database): void {
       expect(second).toMatchObject({ data: last, next: null });
     });
 
+    it('can be turned round on a page without rows', async () => {
+      const { addMany, list } = setup();
+      const ofSlack = { matches: ({ providerId }: Connection) => providerId === 'slack' };
+      const early = await addMany(2, (index) => ({ createdAt: isoTime(index) }));
+      await addMany(2_205, (index) => ({ createdAt: isoTime(100 + index), providerId: 'msteams' }));
+      const late = await addMany(2, (index) => ({ createdAt: isoTime(9_000 + index) }));
+      const walk = async (from: Partial<Paging>, direction: 'next' | 'previous', orderDirection: 'ASC' | 'DESC') => {
+        const pages: Page[] = [];
+        for (let paging = from; pages.length < 10; ) {
+          const page = await list({ ...paging, orderDirection }, ofSlack);
+          pages.push(page);
+          const cursor = page[direction];
+          if (cursor === null) break;
+          paging = direction === 'next' ? { after: cursor } : { before: cursor };
+        }
+        return pages;
+      };
+
+      for (const orderDirection of ['ASC', 'DESC'] as const) {
+        const [before, behind] = orderDirection === 'ASC' ? [early, late] : [late.toReversed(), early.toReversed()];
+        const forth = await walk({}, 'next', orderDirection);
+        const rowless = await list({ after: forth[0]?.next as string, orderDirection }, ofSlack);
+        const forthRows = forth.flatMap(({ data }) => data);
+        const turned = await walk({ before: rowless.previous as string }, 'previous', orderDirection);
+        const back = turned.toReversed().flatMap(({ data }) => data);
+        const rowlessOnTheWayBack = turned.find(({ data }) => data.length === 0) ?? rowless;
+        const forthAgain = await walk({ after: rowlessOnTheWayBack.next as string }, 'next', orderDirection);
+
+        expect(rowless).toMatchObject({ data: [], next: expect.any(String), previous: expect.any(String) });
+        expect(forthRows).toEqual([...before, ...behind]);
+        expect(back).toEqual(before);
+        expect(forthAgain.flatMap(({ data }) => data)).toEqual(behind);
+      }
+    });
+
+    it.each(['ASC', 'DESC'] as const)(
+      'can be turned round behind its last row and before its first, %s',
+      async (order) => {
+        const { addMany, list } = setup();
+        const added = await addMany(3, (index) => ({ createdAt: isoTime(index) }));
+        const inOrder = order === 'ASC' ? added : added.toReversed();
+        const hash = hashOf('CONN', (added[0] as Connection).environmentId).slice(0, 32);
+        const at = (row: Connection | undefined) => cursor(hash, orderOf(row as Connection));
+
+        const behind = await list({ after: at(inOrder[2]), orderDirection: order });
+        const back = await list({ before: behind.previous as string, orderDirection: order });
+        const before = await list({ before: at(inOrder[0]), orderDirection: order });
+        const forth = await list({ after: before.next as string, orderDirection: order });
+
+        expect(behind).toMatchObject({ data: [], next: null, totalCount: 3 });
+        expect(before).toMatchObject({ data: [], previous: null, totalCount: 3 });
+        expect(back.data).toEqual(inOrder);
+        expect(forth.data).toEqual(inOrder);
+      },
+    );
+
+    it('counts at least the rows of the page, however many were read for it', async () => {
+      const { addMany, list } = setup();
+      await addMany(1_100, (index) => ({
+        createdAt: isoTime(index),
+        providerId: index >= 900 && index < 905 ? 'slack' : 'msteams',
+      }));
+
+      const page = await list({ orderDirection: 'ASC' }, { matches: ({ providerId }) => providerId === 'slack' });
+
+      expect(page.data).toHaveLength(5);
+      expect(page).toMatchObject({ totalCount: 5, totalCountCapped: true });
+    });
+
     it.each([
       ['of nothing', ''],
       ['of no base64', '%%%'],

@@ -18,7 +18,10 @@ export interface Command {
 }
 
 /** Another instance of a service's functions, with a client of its own that can be made to fail and to stop. */
-export function startInstance(service: TestService, options: { fetch?: typeof fetch; maxAttempts?: number } = {}) {
+export function startInstance(
+  service: TestService,
+  options: { fetch?: typeof fetch; maxAttempts?: number; publicUrl?: string } = {},
+) {
   const client = documentClient(
     new DynamoDBClient({ ...localClientConfig(service.db.endpoint), maxAttempts: options.maxAttempts ?? 1 }),
   );
@@ -29,7 +32,7 @@ export function startInstance(service: TestService, options: { fetch?: typeof fe
     slackBaseUrl: service.slack.url,
     microsoftLoginBaseUrl: service.microsoft.url,
     microsoftGraphBaseUrl: service.microsoft.graphUrl,
-    publicUrl: service.url,
+    publicUrl: options.publicUrl ?? service.url,
     flowTtlSeconds: 300,
     log: service.log,
     now: service.now,
@@ -37,9 +40,9 @@ export function startInstance(service: TestService, options: { fetch?: typeof fe
   });
   return {
     faults,
-    hit: (callback: string): Promise<HttpResult> => {
+    hit: (callback: string, cookies: string[] = []): Promise<HttpResult> => {
       const name = callback.includes('/callback/msteams') ? 'msteams-callback' : 'slack-callback';
-      return handlers[name](eventOf('GET', callback), createContext(name));
+      return handlers[name]({ ...eventOf('GET', callback), cookies }, createContext(name));
     },
     /** A call of the API. */
     api: (apiKey: string, method: string, path: string, body?: unknown): Promise<HttpResult> => {
@@ -54,6 +57,10 @@ export function startInstance(service: TestService, options: { fetch?: typeof fe
       };
       return handlers[route.function](event, createContext(route.function));
     },
+    visit: (startUrl: string): Promise<HttpResult> =>
+      handlers.start(startEvent('GET', startUrl), createContext('start')),
+    press: (startUrl: string, headers: Record<string, string>): Promise<HttpResult> =>
+      handlers.start({ ...startEvent('POST', startUrl), headers }, createContext('start')),
     /** Does something just before the first command that is looked for is sent. */
     before(matches: (command: Command) => boolean, act: () => Promise<unknown>) {
       let acted = false;
@@ -95,6 +102,11 @@ export function startInstance(service: TestService, options: { fetch?: typeof fe
 }
 
 const matchRoute = routeMatcher(routes);
+
+function startEvent(method: string, startUrl: string): HttpEvent {
+  const ticket = new URL(startUrl).pathname.split('/').at(-1) ?? '';
+  return { ...eventOf(method, startUrl), routeKey: `${method} /connect/{ticket}`, pathParameters: { ticket } };
+}
 
 function eventOf(method: string, address: string): HttpEvent {
   const url = new URL(address, 'http://localhost');

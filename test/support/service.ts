@@ -57,7 +57,8 @@ export async function startTestService(
 ) {
   const db = await testDatabase();
   let skew = 0;
-  const now = () => Date.now() + skew;
+  let frozenAt: number | undefined;
+  const now = () => frozenAt ?? Date.now() + skew;
   const slack = await startPretendSlack({});
   const microsoft = await startPretendMicrosoft({ now });
   const keyWrapper = options.keyWrapper ?? createFileKeyWrapper(generateWrappingKey());
@@ -96,7 +97,12 @@ export async function startTestService(
     });
     const text = await response.text();
     const isJson = response.headers.get('content-type')?.startsWith('application/json') ?? false;
-    return { status: response.status, headers: response.headers, text, json: isJson ? JSON.parse(text) : undefined };
+    return {
+      status: response.status,
+      headers: response.headers,
+      text,
+      json: isJson && text !== '' ? JSON.parse(text) : undefined,
+    };
   }
 
   const api = (apiKey: string | undefined, method: string, path: string, body?: unknown) =>
@@ -202,6 +208,10 @@ export async function startTestService(
     /** Moves the service's clock. */
     advance(milliseconds: number) {
       skew += milliseconds;
+    },
+    /** Stops the service's clock at a time. */
+    freeze(at: number) {
+      frozenAt = at;
     },
     request,
     api,

@@ -43,6 +43,7 @@ async function setup(respond: HttpResult | HttpHandler = { statusCode: 204 }, op
     fallbackFunction: 'meta',
     handlers: {
       'generate-oauth-url': handler,
+      start: handler,
       'slack-callback': handler,
       'msteams-callback': handler,
       integrations: handler,
@@ -100,6 +101,7 @@ describe('startApiServer', () => {
         seen = url;
         return {
           'generate-oauth-url': handler,
+          start: handler,
           'slack-callback': handler,
           'msteams-callback': handler,
           integrations: handler,

@@ -215,11 +215,11 @@ describe('the rows of lists', () => {
   });
 });
 
-describe('a callback', () => {
-  it.each(['slack', 'msteams'])('of %s answers with a page of a documented status', async (provider) => {
-    const routeKey = `GET /v1/integrations/chat/oauth/callback/${provider}`;
+describe('a page', () => {
+  const pages = operations.map(([routeKey]) => routeKey).filter((routeKey) => /callback|connect\//.test(routeKey));
 
-    const answer = await service.request('GET', `${routeKey.slice(4)}?state=unknown&code=x`);
+  it.each(pages)('of %s has a documented status', async (routeKey) => {
+    const answer = await send(routeKey, { search: '?state=unknown&code=x' });
 
     expect(documentedAnswer(routeKey, answer.status).content).toHaveProperty('text/html');
     expect(answer.headers.get('content-type')).toMatch(/^text\/html/);

@@ -173,6 +173,7 @@ describe('the functions', () => {
 
   const expectedPermissions: Record<FunctionName, string[]> = {
     'generate-oauth-url': [...connections('GetItem'), ...flows('GetItem', 'PutItem')],
+    start: [...connections('GetItem'), ...flows('GetItem', 'UpdateItem')],
     'slack-callback': [
       ...connections('GetItem', 'BatchGetItem', 'PutItem', 'UpdateItem', 'DeleteItem', 'Query'),
       ...queries('byConnection'),
@@ -219,6 +220,7 @@ describe('the functions', () => {
   const tables = { CONNECTIONS_TABLE: connectionsId, FLOWS_TABLE: flowsId };
   const expectedEnvironments: Record<FunctionName, Record<string, string>> = {
     'generate-oauth-url': { ...everywhere, ...tables },
+    start: { ...everywhere, ...tables },
     'slack-callback': { ...everywhere, ...tables, VAULT_KEY_ARN: `${vaultKeyId}.Arn` },
     'msteams-callback': { ...everywhere, ...tables, VAULT_KEY_ARN: `${vaultKeyId}.Arn` },
     sweep: { ...everywhere, ...tables, VAULT_KEY_ARN: `${vaultKeyId}.Arn` },

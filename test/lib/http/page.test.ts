@@ -129,6 +129,21 @@ describe('renderPage', () => {
     expect(String(headers?.['content-security-policy']).split('; ')).toContain(`style-src 'sha256-${hash}'`);
   });
 
+  it('with a button posts to its own address, says where from, and lets the answer lead anywhere', () => {
+    const { headers, body } = renderPage({ ...plainPage, button: 'Go <on>' });
+
+    expect(body).toContain('<form method="post"><button>Go &#60;on&#62;</button></form>');
+    expect(headers?.['referrer-policy']).toBe('same-origin');
+    expect(String(headers?.['content-security-policy'])).not.toContain('form-action');
+  });
+
+  it('with a logo allows images from its origin alone', () => {
+    const { headers, body } = renderPage({ ...plainPage, logoUrl: 'https://cdn.example/logo.svg?a=1&b="><script>' });
+
+    expect(body).toContain('<img src="https://cdn.example/logo.svg?a=1&#38;b=&#34;&#62;&#60;script&#62;" alt=""');
+    expect(String(headers?.['content-security-policy']).split('; ')).toContain('img-src https://cdn.example');
+  });
+
   it('answers with the status and the tone of the page', () => {
     const { statusCode, body } = renderPage({ ...plainPage, statusCode: 502, tone: 'bad' });
 

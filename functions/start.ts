@@ -1,0 +1,73 @@
+import middy from '@middy/core';
+import { loadConfig } from '../lib/config.ts';
+import { parseHandle } from '../lib/flow/handle.ts';
+import { beginFlow, openTicket, type StartFlowDeps } from '../lib/flow/start-flow.ts';
+import { requestLog } from '../lib/http/api.ts';
+import { flowCookies } from '../lib/http/flow-cookie.ts';
+import { answerCallback, withdrawnPage } from '../lib/http/flow-pages.ts';
+import { lambdaLog, onLambda } from '../lib/http/lambda.ts';
+import { isFromOwnPage } from '../lib/http/own-form.ts';
+import { redirectTo } from '../lib/http/page.ts';
+import { pageErrors } from '../lib/http/page-errors.ts';
+import { foreignFormPage, startPage } from '../lib/http/start-page.ts';
+import type { HttpEvent, HttpHandler, HttpResult } from '../lib/http/types.ts';
+import { awsDatabase } from '../lib/store/aws-database.ts';
+import type { Database } from '../lib/store/database.ts';
+import { dynamoFlowStore } from '../lib/store/flow-store.ts';
+import { dynamoIntegrationStore } from '../lib/store/integration-store.ts';
+
+export interface StartDeps extends StartFlowDeps {
+  readonly publicUrl: string;
+}
+
+/** The start page of a flow that is bound to a browser, and its button. */
+export function createHandler(deps: StartDeps): HttpHandler {
+  const cookies = flowCookies(deps);
+  const pipeline = middy<HttpEvent, HttpResult>()
+    .use(pageErrors(deps.log))
+    .handler(async (event) => {
+      const isContinue = event.routeKey.startsWith('POST ');
+      if (isContinue && !isFromOwnPage(event, deps.publicUrl)) return foreignFormPage();
+      const ticket = parseHandle(event.pathParameters?.['ticket'] ?? '');
+      if (!ticket) return answerCallback({ kind: 'unknown' });
+      const log = requestLog(deps.log, event);
+      const opened = await (isContinue ? beginFlow({ ...deps, log }, ticket) : openTicket(deps, ticket));
+      if (opened.kind === 'begun') return cookies.keep(redirectTo(opened.location), opened.flow, opened.cookie);
+      if (opened.kind === 'offered') return startPage(opened.flow, opened.integration);
+      if (opened.kind === 'withdrawn') return withdrawnPage(opened.flow, opened.failure, opened.integration);
+      return answerCallback(opened);
+    });
+  return (event, context) => pipeline(event, context);
+}
+
+export interface StartParts {
+  readonly db: Database;
+  readonly slackBaseUrl: string;
+  readonly microsoftLoginBaseUrl: string;
+  readonly publicUrl: string;
+  readonly log: StartDeps['log'];
+  readonly now?: () => number;
+}
+
+export function compose({ db, now = Date.now, ...parts }: StartParts): StartDeps {
+  return { ...parts, now, flows: dynamoFlowStore(db), integrations: dynamoIntegrationStore(db) };
+}
+
+export const handler = onLambda(() => {
+  const config = loadConfig([
+    'CONNECTIONS_TABLE',
+    'FLOWS_TABLE',
+    'PUBLIC_URL',
+    'SLACK_BASE_URL',
+    'MICROSOFT_LOGIN_BASE_URL',
+  ]);
+  return createHandler(
+    compose({
+      db: awsDatabase(config),
+      slackBaseUrl: config.SLACK_BASE_URL,
+      microsoftLoginBaseUrl: config.MICROSOFT_LOGIN_BASE_URL,
+      publicUrl: config.PUBLIC_URL,
+      log: lambdaLog(),
+    }),
+  );
+});
