@@ -18,11 +18,11 @@ import { providerIds } from '../lib/integration/integration.ts';
 import { awsDatabase } from '../lib/store/aws-database.ts';
 import { dynamoConnectionStore } from '../lib/store/connection-store.ts';
 import type { Database } from '../lib/store/database.ts';
-import { dynamoEndpointStore } from '../lib/store/endpoint-store.ts';
+import { dynamoEndpointStore, endpointOrderOf } from '../lib/store/endpoint-store.ts';
 import { dynamoApiKeyStore } from '../lib/store/environment-store.ts';
 import { dynamoIdempotencyStore } from '../lib/store/idempotency-store.ts';
 import { dynamoIntegrationStore } from '../lib/store/integration-store.ts';
-import { listOf, listOrderOf } from '../lib/store/keys.ts';
+import { listOf } from '../lib/store/keys.ts';
 import type { ListSource } from '../lib/store/list.ts';
 import { awsKeyWrapper } from '../lib/vault/aws-key-wrapper.ts';
 import { environmentVault } from '../lib/vault/environment-vault.ts';
@@ -67,7 +67,7 @@ export function createHandler(deps: ChannelEndpointsDeps): HttpHandler {
           sources: [sourceOf(environmentId, query)],
           filter: ['EP', environmentId, query],
           matches: remainingFilter(query),
-          orderOf: ({ createdAt, identifier }) => listOrderOf(createdAt, identifier),
+          orderOf: endpointOrderOf,
         });
         const data = await Promise.all(page.data.map((endpoint) => shownEndpoint(deps.vault, endpoint)));
         return { statusCode: 200, body: { ...page, data } };

@@ -28,7 +28,10 @@ export interface ApiServerOptions {
   readonly fallbackFunction: HttpFunctionName;
   /** Given as a function, it learns the server's URL, which nobody knows before a free port was taken. */
   readonly handlers: Handlers | ((url: string) => Handlers | Promise<Handlers>);
-  /** Where browsers and callers reach this server, when that is not http://localhost:PORT. */
+  /**
+   * Where browsers and callers reach this server, when that is not http://localhost:PORT. Its path may stand in front of
+   * every path, as behind a path mapping of API Gateway's, or have been taken away by a proxy.
+   */
   readonly publicUrl?: string;
   /** Gets the first look at every request; true means that it answered. */
   readonly extra?: (request: IncomingMessage, response: ServerResponse) => boolean | Promise<boolean>;
@@ -49,6 +52,7 @@ export interface ApiServer {
  */
 export async function startApiServer(options: ApiServerOptions): Promise<ApiServer> {
   const matchRoute = routeMatcher(options.routes);
+  const mappedPath = options.publicUrl === undefined ? '' : new URL(options.publicUrl).pathname.replace(/\/+$/, '');
   const handlers = Promise.withResolvers<Handlers>();
   // A failure reaches the caller below; requests that wait for the handlers meet it too.
   handlers.promise.catch(() => {});
@@ -58,7 +62,8 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     const received = await receive(request);
     if ('refusal' in received) return refuse(response, received.refusal);
 
-    const route = matchRoute(received.method, received.path);
+    const { method, path } = received;
+    const route = matchRoute(method, path.startsWith(`${mappedPath}/`) ? path.slice(mappedPath.length) : path);
     const functionName = route?.function ?? options.fallbackFunction;
     const event = toEvent(received, route, options.publicUrl);
     const startedAt = performance.now();

@@ -70,7 +70,7 @@ export async function createEndpoint(
     source: 'caller',
     createdAt: time,
     updatedAt: time,
-    asOf: Math.max(calledAt, freeSince + 1),
+    asOf: Math.max(calledAt, freeSince + 1, connection?.endpointsSince ?? 0),
     flowId: randomToken(12),
   };
   if (!(await deps.endpoints.create(endpoint))) throw identifierTaken(environmentId, identifier);
@@ -88,15 +88,18 @@ export function changeEndpoint(
   identifier: string,
   newPayload: unknown,
 ): Promise<Endpoint> {
+  const requireConnected = async (endpoint: Endpoint) => {
+    if ((await keepWhileConnected(deps, endpoint)) !== 'kept') throw endpointNotFound(environmentId, identifier);
+  };
   return whileLiving(deps, environmentId, identifier, async (endpoint, writer) => {
+    // One whose connection is gone is about to go; changed, it would be too new for that.
+    await requireConnected(endpoint);
     const payload = readPayload(endpoint.target.type, newPayload);
     if ('problem' in payload) throw new ChatConnectError('endpoint_format_mismatch', payload.problem);
     const target = await sealTarget(deps.vault, endpoint, payload.given);
     const updatedAt = new Date(deps.now()).toISOString();
     const changed = await deps.endpoints.retarget(endpoint, { target, updatedAt, ...writer });
-    // The connection's end may have passed this endpoint by, because it was newer.
-    if (changed && (await keepWhileConnected(deps, changed)) !== 'kept')
-      throw endpointNotFound(environmentId, identifier);
+    if (changed) await requireConnected(changed);
     return changed;
   });
 }

@@ -1,5 +1,6 @@
 import { PutCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import * as z from 'zod/mini';
+import { hashOf } from '../crypto.ts';
 import { type Endpoint, type EndpointTarget, endpointSchema } from '../endpoint/endpoint.ts';
 import {
   type Database,
@@ -63,7 +64,7 @@ export function dynamoEndpointStore(db: Database): EndpointStore {
               schemaVersion,
               ...endpoint,
               ...indexesOf(endpoint),
-              listOrder: listOrderOf(endpoint.createdAt, endpoint.identifier),
+              listOrder: endpointOrderOf(endpoint),
             },
             // The last part: the SDK repeats a write whose answer was lost.
             ConditionExpression:
@@ -93,7 +94,8 @@ export function dynamoEndpointStore(db: Database): EndpointStore {
       );
       return written?.Attributes && parseRow(endpointSchema, written.Attributes);
     },
-    async putIfNewer({ createdAt, ...endpoint }) {
+    async putIfNewer(whole) {
+      const { createdAt, ...endpoint } = whole;
       const written = await ifConditionHolds(
         db.client.send(
           new UpdateCommand({
@@ -101,7 +103,7 @@ export function dynamoEndpointStore(db: Database): EndpointStore {
             Key: keyOf.endpoint(endpoint.environmentId, endpoint.identifier),
             ...updateOf({
               set: { schemaVersion, ...optional, ...endpoint, ...indexesOf(endpoint) },
-              setIfAbsent: { createdAt, listOrder: listOrderOf(createdAt, endpoint.identifier) },
+              setIfAbsent: { createdAt, listOrder: endpointOrderOf(whole) },
               condition: fenceCondition,
             }),
           }),
@@ -146,6 +148,11 @@ const optional = {
   deletedAt: undefined,
   expiresAt: undefined,
 } as const;
+
+/** Position of an endpoint in every list. Hashed, since a caller's identifier can be longer than a key may be. */
+export function endpointOrderOf({ createdAt, identifier }: Pick<Endpoint, 'createdAt' | 'identifier'>): string {
+  return listOrderOf(createdAt, hashOf(identifier));
+}
 
 export function isLiving(row: EndpointRow): row is Endpoint {
   return !('deletedAt' in row);

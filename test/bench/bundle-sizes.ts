@@ -14,7 +14,7 @@ const budgets: Readonly<Record<FunctionName, number>> = {
   sweep: 975_000,
   integrations: 343_000,
   'channel-connections': 380_000,
-  'channel-endpoints': 351_000,
+  'channel-endpoints': 369_000,
   // A fifth of it is the function; the document beside it is read only when somebody asks for it.
   meta: 160_000,
 };

@@ -1,8 +1,7 @@
 import { ScanCommand } from '@aws-sdk/lib-dynamodb';
 import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { derivedIdentifier, subjectKeyIn } from '../../lib/connection/connection.ts';
-import { randomToken } from '../../lib/crypto.ts';
+import { derivedIdentifier, subjectKeyIn, tombstoneOf } from '../../lib/connection/connection.ts';
 import { dynamoConnectionStore } from '../../lib/store/connection-store.ts';
 import { keyOf } from '../../lib/store/keys.ts';
 import { type Command, startInstance } from '../support/instance.ts';
@@ -55,8 +54,7 @@ async function deleteConnection(derived: string): Promise<void> {
   const connections = dynamoConnectionStore(service.db);
   const connection = await connections.get(environment.environmentId, subjectKeyIn(derived) ?? '');
   if (!connection) throw new Error('no connection');
-  const now = service.now();
-  await connections.put({ ...connection, deletedAt: now, asOf: now, revision: randomToken(12) }, connection.revision);
+  await connections.put(tombstoneOf(connection, service.now()), connection.revision);
 }
 
 describe('POST /v1/channel-endpoints', () => {
@@ -226,6 +224,20 @@ describe('POST /v1/channel-endpoints', () => {
     expect(await service.endpoints(environment)).toHaveLength(1);
   });
 
+  it('takes an identifier of a thousand characters that are longer than a key may be', async () => {
+    const identifier = `ü"${'é'.repeat(1022)}`;
+    const created = await post({ identifier });
+    await post({ identifier: 'later' });
+
+    const found = await get(encodeURIComponent(identifier));
+    const { next } = (await service.api(environment.apiKey, 'GET', `${path}?limit=1&orderDirection=ASC`)).json;
+    const rest = await service.api(environment.apiKey, 'GET', `${path}?orderDirection=ASC&after=${next}`);
+
+    expect(created.status).toBe(201);
+    expect(found.json).toEqual(created.json);
+    expect(rest.json.data).toMatchObject([{ identifier: 'later' }]);
+  });
+
   it('keeps identifiers of the form that flows derive for flows', async () => {
     const answer = await post({ identifier: `chendp_${'a'.repeat(64)}` });
 
@@ -291,6 +303,21 @@ describe('POST /v1/channel-endpoints', () => {
     expect(answer.statusCode).toBe(404);
     expect(JSON.parse(answer.body ?? '').message).toBe(`Channel connection not found: ${derived}`);
     expect((await get('late')).status).toBe(404);
+    expect(await service.endpoints(environment)).toEqual([]);
+  });
+
+  it('leaves none behind either when the connection is deleted and made again meanwhile', async () => {
+    const { derived } = await connected();
+    const instance = startInstance(service);
+    instance.before(writesAnEndpoint, async () => {
+      await deleteConnection(derived);
+      await service.connect(environment, { subscriberId: 'ann' });
+    });
+
+    const body = { ...slackUser, identifier: 'late', connectionIdentifier: derived };
+    const answer = await instance.api(environment.apiKey, 'POST', path, body);
+
+    expect(answer.statusCode).toBe(404);
     expect(await service.endpoints(environment)).toEqual([]);
   });
 
@@ -457,6 +484,19 @@ describe('PATCH /v1/channel-endpoints/{identifier}', () => {
 
     expect(answer.statusCode).toBe(404);
     expect((await get('mine')).status).toBe(404);
+  });
+
+  it('does not carry over to a new connection what belonged to the deleted one', async () => {
+    const { derived } = await connected();
+    await post({ identifier: 'mine', connectionIdentifier: derived });
+    await deleteConnection(derived);
+    await service.connect(environment, { subscriberId: 'ann' });
+
+    const changed = await patch('mine', { userId: 'U2' });
+    const created = await post({ identifier: 'new', connectionIdentifier: derived });
+
+    expect([changed.status, created.status]).toEqual([404, 201]);
+    expect(await service.endpoints(environment)).toMatchObject([{ identifier: 'new' }]);
   });
 
   it('takes twenty changes at once, and one of them stays', async () => {

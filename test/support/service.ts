@@ -50,6 +50,8 @@ export async function startTestService(
     flowTtlSeconds?: number;
     keyWrapper?: KeyWrapper;
     slackBaseUrl?: string;
+    /** Where people and providers reach the service, when that is not the server's own address. */
+    publicUrl?: string;
     /** Where the functions get tokens of their role; by default from nowhere, as on one machine. */
     isFederated?: IsFederated;
     awsAssertion?: (parts: { log: Log; now: () => number }) => AwsAssertion;
@@ -70,6 +72,7 @@ export async function startTestService(
     port: 0,
     routes,
     fallbackFunction,
+    ...(options.publicUrl !== undefined && { publicUrl: options.publicUrl }),
     handlers: (url) =>
       composeHandlers(
         {
@@ -78,7 +81,7 @@ export async function startTestService(
           slackBaseUrl: options.slackBaseUrl ?? slack.url,
           microsoftLoginBaseUrl: microsoft.url,
           microsoftGraphBaseUrl: microsoft.graphUrl,
-          publicUrl: url,
+          publicUrl: options.publicUrl ?? url,
           flowTtlSeconds: options.flowTtlSeconds ?? 300,
           awsAssertion,
           isFederated,
@@ -88,6 +91,8 @@ export async function startTestService(
         (name) => asDeployed(db, name),
       ),
   });
+
+  const publicUrl = options.publicUrl ?? server.url;
 
   async function request(method: string, path: string, init: RequestInit = {}): Promise<Answer> {
     const response = await fetch(path.startsWith('http') ? path : `${server.url}${path}`, {
@@ -144,7 +149,7 @@ export async function startTestService(
       clientId: `${apps}000.${apps}000`,
       clientSecret: `canary-client-secret-${apps}`,
       appId: `A0TEST${apps}`,
-      redirectUris: [slackRedirectUri(server.url)],
+      redirectUris: [slackRedirectUri(publicUrl)],
       ...integration.app,
     };
     slack.registerApp(slackApp);
@@ -202,6 +207,7 @@ export async function startTestService(
       }),
     ),
     url: server.url,
+    publicUrl,
     lines,
     log,
     now,

@@ -23,7 +23,7 @@ export async function createTeams(
   const entraApp: PretendMicrosoftApp = {
     clientId: randomUUID(),
     clientSecret: `canary-entra-secret-${randomUUID()}`,
-    redirectUris: [teamsRedirectUri(service.url)],
+    redirectUris: [teamsRedirectUri(service.publicUrl)],
     requestedRoles: roles,
     groupMembershipClaims: true,
     ...app,

@@ -239,6 +239,14 @@ describe('the event', () => {
     expect(events[0]?.headers).toMatchObject({ 'x-forwarded-proto': 'https', 'x-forwarded-port': '8443' });
   });
 
+  it.each(['/prod/v1/things', '/v1/things'])('serves %s where the public address has the path /prod', async (path) => {
+    const { server, events } = await setup(undefined, { publicUrl: 'https://connect.example.com/prod' });
+
+    await send(server, path);
+
+    expect(events).toMatchObject([{ routeKey: 'GET /v1/things', rawPath: path }]);
+  });
+
   it.each([
     ['an escaped slash separates segments', '/v1/things/a%2Fb', '$default', '/v1/things/a/b'],
     ['the path is decoded once', '/v1/things/a%252Fb', 'GET /v1/things/{identifier}', '/v1/things/a%2Fb'],
