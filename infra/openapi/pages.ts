@@ -75,7 +75,10 @@ export const pageOperations: Operations = {
         description: 'To Slack or Microsoft.',
         headers: { Location: 'Where to.', 'Set-Cookie': 'Ties the flow to this browser.' },
       },
-      400: { description: 'As above, or somebody else’s page pressed the button.', content: 'page' },
+      400: {
+        description: 'The link is used, expired or unknown, or another page pressed the button.',
+        content: 'page',
+      },
       503: trouble,
     },
   },

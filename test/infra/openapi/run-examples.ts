@@ -96,7 +96,7 @@ export async function exampleEnvironment(service: TestService) {
     }
   }
 
-  return { environmentId, apiKey, prepare, send };
+  return { environmentId, prepare, send };
 }
 
 /** What a person does who is sent to an OAuth URL. */
