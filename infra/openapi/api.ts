@@ -1,9 +1,9 @@
-import { callbackOperations } from './callbacks.ts';
 import { connectionOperations } from './channel-connections.ts';
 import { endpointOperations } from './channel-endpoints.ts';
 import { integrationOperations } from './integrations.ts';
 import { oauthUrlOperations } from './oauth-urls.ts';
 import type { Operations } from './operation.ts';
+import { pageOperations } from './pages.ts';
 import { serviceOperations } from './service.ts';
 
 export interface Tag {
@@ -31,9 +31,9 @@ export const api: readonly Tag[] = [
   },
   { name: 'Channel endpoints', description: 'Where messages to subscribers go.', operations: endpointOperations },
   {
-    name: 'Callbacks',
-    description: 'Where Slack and Microsoft send browsers back to. They answer with pages.',
-    operations: callbackOperations,
+    name: 'Pages',
+    description: 'Where browsers go: start pages, and the callbacks that Slack and Microsoft send them back to.',
+    operations: pageOperations,
   },
   { name: 'Service', description: 'About the service itself.', operations: serviceOperations },
 ];

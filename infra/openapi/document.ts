@@ -1,6 +1,6 @@
-import type { ErrorCode } from '../../lib/errors.ts';
+import { type ErrorCode, errorStatuses } from '../../lib/errors.ts';
 import { api, type Tag } from './api.ts';
-import { errorSchemaOf, errorsOf, readExplanations, statusOf } from './errors.ts';
+import { errorSchemaOf, errorsOf, readExplanations } from './errors.ts';
 import { answerOf, type Example, type Operation } from './operation.ts';
 import { type Json, schemaWriter } from './schemas.ts';
 
@@ -44,7 +44,7 @@ export function openApiDocument() {
         'Ask for an OAuth URL, send a person there, and read what was connected. ' +
         'Examples of one name belong together: a request and its answer. ' +
         'Where one comes after an OAuth URL, a person has approved there in between. ' +
-        'Every answer of the service names its request in `x-request-id`. ' +
+        'Every JSON answer of the service names its request in `x-request-id`. ' +
         'API Gateway in front of it refuses some requests itself, with nothing but a `message`: ' +
         '429 for too many at once, 413 for more than 10 MB, 503 when no function could answer.',
       license: { name: 'MIT', identifier: 'MIT' },
@@ -147,7 +147,7 @@ function successes(writer: Writer, routeKey: string, { answers, idempotency, exa
 
 function failures(writer: Writer, routeKey: string, operation: Operation): Json {
   const { examples = {} } = operation;
-  const byStatus = Map.groupBy(errorsOf(operation), statusOf);
+  const byStatus = Map.groupBy(errorsOf(operation), (code) => errorStatuses[code]);
   return Object.fromEntries(
     [...byStatus].map(([status, codes]) => {
       const { content, ...response } = failure(writer, status, codes);

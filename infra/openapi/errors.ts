@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import * as z from 'zod/mini';
-import { ChatConnectError, type ErrorCode, errorStatuses } from '../../lib/errors.ts';
+import { type ErrorCode, errorStatuses } from '../../lib/errors.ts';
 import type { Operation } from './operation.ts';
 import { described, named, time } from './schemas.ts';
 
@@ -45,10 +45,6 @@ const internal = named(
 /** The body of every failure with this status. */
 export function errorSchemaOf(status: number): z.ZodMiniObject {
   return status === 422 ? invalid : status === 500 ? internal : plain;
-}
-
-export function statusOf(code: ErrorCode): number {
-  return new ChatConnectError(code, '').status;
 }
 
 /** Every code that a route can answer: its own, and those of its kind. */

@@ -26,7 +26,8 @@ const credentials = named(
 );
 
 const settings = {
-  binding: 'Who may finish a flow. Only `direct` so far.',
+  binding:
+    'Who may finish a flow: whoever opens the link, or the browser in which Continue was pressed. `confirm` is not supported yet. Default: `direct`.',
   accountChange: 'Whether a reconnect may move a connection to another workspace or tenant. Default: `allow`.',
   revoke:
     'What becomes of a token that nobody needs any more: it is ended, the app is removed from the workspace, or nothing. Default: `token`.',
@@ -216,10 +217,10 @@ export const integrationOperations: Operations = {
       },
       binding: {
         summary: 'A binding that is not supported',
-        body: { ...slackBody, configurations: { binding: 'browser' } },
+        body: { ...slackBody, configurations: { binding: 'confirm' } },
         answer: {
           error: 'unsupported_binding',
-          message: 'The binding "browser" is not supported yet. Use "direct".',
+          message: 'The binding "confirm" is not supported yet. Use "browser".',
         },
       },
       incomplete: {
@@ -298,9 +299,9 @@ export const integrationOperations: Operations = {
       ),
       binding: refuses(
         'A binding that is not supported',
-        { configurations: { binding: 'browser' } },
+        { configurations: { binding: 'confirm' } },
         'unsupported_binding',
-        'The binding "browser" is not supported yet. Use "direct".',
+        'The binding "confirm" is not supported yet. Use "browser".',
       ),
       otherApp: {
         ...refuses(

@@ -14,7 +14,7 @@ const shared = {
 const common = {
   ...shared,
   returnUrl: 'Where the browser goes afterwards: one of `configurations.returnUrls`, character by character.',
-  binding: 'Who may finish the flow. Only `direct` so far.',
+  binding: 'Who may finish the flow: as the integration says, or fewer. `confirm` is not supported yet.',
 };
 const connect = {
   ...common,
@@ -108,9 +108,9 @@ const refused = {
   binding: refuses(
     'A binding that is not supported',
     slack,
-    { ...acmeSlack, binding: 'browser' },
+    { ...acmeSlack, binding: 'confirm' },
     'unsupported_binding',
-    'The binding "browser" is not supported yet. Use "direct".',
+    'The binding "confirm" is not supported yet. Use "browser".',
   ),
 };
 
@@ -197,6 +197,12 @@ export const oauthUrlOperations: Operations = {
         ['createIntegration.teams'],
         { integrationIdentifier: 'msteams', subscriberId: 'user-1', connectionIdentifier: 'contoso-teams' },
         consentUrl,
+      ),
+      browser: gives(
+        'A Slack workspace, by way of a start page',
+        slack,
+        { ...acmeSlack, binding: 'browser' },
+        `${exampleUrl}/connect/${state}`,
       ),
       ...connectRefused,
       noHash,

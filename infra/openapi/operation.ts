@@ -1,6 +1,6 @@
 import type * as z from 'zod/mini';
 import type { Permission } from '../../lib/environment/api-key.ts';
-import { ChatConnectError, type ErrorCode } from '../../lib/errors.ts';
+import { type ErrorCode, errorStatuses } from '../../lib/errors.ts';
 
 /** By route key, such as `GET /health`. */
 export type Operations = Readonly<Record<string, Operation>>;
@@ -67,9 +67,9 @@ export const exampleTime = '2026-01-15T09:30:00.000Z';
 /** The whole answer of an example. */
 export function answerOf(routeKey: string, { path = {}, answer }: Example): Success {
   if ('status' in answer) return answer;
-  const { status } = new ChatConnectError(answer.error, answer.message);
-  const [, template = ''] = routeKey.split(' ');
   const { message, error, errors } = answer;
+  const status = errorStatuses[error];
+  const [, template = ''] = routeKey.split(' ');
   const common = { statusCode: status, timestamp: exampleTime, path: fill(template, path), message, error };
   return { status, body: errors === undefined ? common : { ...common, errors } };
 }

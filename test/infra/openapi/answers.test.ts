@@ -4,12 +4,12 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type ApiServer, startApiServer } from '../../../infra/local/api-server.ts';
 import { localClientConfig } from '../../../infra/local/embedded-dynamodb.ts';
 import { composeHandlers } from '../../../infra/local/local-service.ts';
-import { errorSchemaOf, errorsOf, statusOf } from '../../../infra/openapi/errors.ts';
+import { errorSchemaOf, errorsOf } from '../../../infra/openapi/errors.ts';
 import type { Operation } from '../../../infra/openapi/operation.ts';
 import { fallbackFunction, routes } from '../../../infra/routes.ts';
 import { endpointTypes } from '../../../lib/endpoint/endpoint.ts';
 import { permissions } from '../../../lib/environment/api-key.ts';
-import type { ErrorCode } from '../../../lib/errors.ts';
+import { type ErrorCode, errorStatuses } from '../../../lib/errors.ts';
 import { documentClient } from '../../../lib/store/aws-database.ts';
 import { type Answer, startTestService, type TestEnvironment, type TestService } from '../../support/service.ts';
 import { connect, createTeams } from '../../support/teams.ts';
@@ -147,7 +147,7 @@ describe('a failure', () => {
     const answer = await provocations[code]?.(routeKey, operation);
 
     expect(answer?.json).toMatchObject({ error: code });
-    const status = statusOf(code);
+    const status = errorStatuses[code];
     const { headers = {}, content } = documentedAnswer(routeKey, status);
     expect(answer?.status).toBe(status);
     expect(answer?.headers.get('content-type')).toBe('application/json; charset=utf-8');
@@ -155,6 +155,32 @@ describe('a failure', () => {
     // Parsing drops what the schema does not know.
     expect(errorSchemaOf(status).parse(answer?.json)).toEqual(answer?.json);
     if (answer?.headers.has('retry-after')) expect(headers).toHaveProperty('Retry-After');
+  });
+});
+
+describe('a caller who is not known', () => {
+  const path = '/v1/integrations';
+
+  it.each([
+    ['no header', undefined],
+    ['an empty one', ''],
+    ['a key without its scheme', 'cc_unknown'],
+    ['another scheme', 'Bearer cc_unknown'],
+    ['a scheme without a key', 'ApiKey'],
+    ['an unknown key', 'ApiKey cc_unknown'],
+  ])('is refused with %s', async (_what, authorization) => {
+    const answer = await service.request('GET', path, {
+      headers: authorization === undefined ? {} : { authorization },
+    });
+
+    expect(answer.status).toBe(401);
+    expect(answer.json).toStrictEqual({
+      statusCode: 401,
+      timestamp: expect.any(String),
+      path,
+      message: expect.not.stringContaining('cc_unknown'),
+      error: 'unauthorized',
+    });
   });
 });
 
@@ -215,11 +241,11 @@ describe('the rows of lists', () => {
   });
 });
 
-describe('a callback', () => {
-  it.each(['slack', 'msteams'])('of %s answers with a page of a documented status', async (provider) => {
-    const routeKey = `GET /v1/integrations/chat/oauth/callback/${provider}`;
+describe('a page', () => {
+  const pages = operations.map(([routeKey]) => routeKey).filter((routeKey) => /callback|connect\//.test(routeKey));
 
-    const answer = await service.request('GET', `${routeKey.slice(4)}?state=unknown&code=x`);
+  it.each(pages)('of %s has a documented status', async (routeKey) => {
+    const answer = await send(routeKey, { search: '?state=unknown&code=x' });
 
     expect(documentedAnswer(routeKey, answer.status).content).toHaveProperty('text/html');
     expect(answer.headers.get('content-type')).toMatch(/^text\/html/);

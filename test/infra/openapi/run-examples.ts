@@ -96,7 +96,7 @@ export async function exampleEnvironment(service: TestService) {
     }
   }
 
-  return { environmentId, apiKey, prepare, send };
+  return { environmentId, prepare, send };
 }
 
 /** What a person does who is sent to an OAuth URL. */
@@ -138,6 +138,6 @@ export function settled(service: TestService, body: unknown): unknown {
       .replace(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z/g, 'TIME')
       .replace(/\b[0-9a-f]{24}\b/g, 'ID')
       .replace(/(chconn-|chendp_)[0-9a-f]{64}/g, '$1HASH')
-      .replace(/(state|nonce|code_challenge)=[\w.-]+/g, '$1=RANDOM'),
+      .replace(/(state=|nonce=|code_challenge=|\/connect\/)[\w.-]+/g, '$1RANDOM'),
   );
 }

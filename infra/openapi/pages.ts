@@ -30,7 +30,12 @@ const microsoftRedirect = described(
   },
 );
 
-const pages: Operation['answers'] = {
+const trouble = {
+  description: 'Trouble on our side. Nothing was spent; a reload tries again.',
+  content: 'page',
+} as const;
+
+const callbackAnswers: Operation['answers'] = {
   200: { description: 'What was connected, or what it still waits for.', content: 'page' },
   202: { description: 'Almost done. The page reloads itself.', content: 'page' },
   303: {
@@ -39,22 +44,56 @@ const pages: Operation['answers'] = {
   },
   400: { description: 'Why nothing was connected, or that the link is used, expired or unknown.', content: 'page' },
   502: { description: 'Trouble at the provider. Start again.', content: 'page' },
-  503: { description: 'Trouble on our side. Nothing was spent; a reload tries again.', content: 'page' },
+  503: trouble,
 };
 
-export const callbackOperations: Operations = {
+const ticket = { ticket: 'From the OAuth URL. It is secret.' };
+
+export const pageOperations: Operations = {
+  'GET /connect/{ticket}': {
+    operationId: 'getStartPage',
+    summary: 'The start page of a flow that is bound to a browser',
+    permissions: [],
+    path: ticket,
+    answers: {
+      200: { description: 'Who asks for what for whom, and a button.', content: 'page' },
+      400: {
+        description: 'The link is used, expired or unknown, or the product no longer offers this.',
+        content: 'page',
+      },
+      503: trouble,
+    },
+  },
+  'POST /connect/{ticket}': {
+    operationId: 'continueFromStartPage',
+    summary: 'The button of the start page',
+    description: 'Works from the start page only.',
+    permissions: [],
+    path: ticket,
+    answers: {
+      303: {
+        description: 'To Slack or Microsoft.',
+        headers: { Location: 'Where to.', 'Set-Cookie': 'Ties the flow to this browser.' },
+      },
+      400: {
+        description: 'The link is used, expired or unknown, or another page pressed the button.',
+        content: 'page',
+      },
+      503: trouble,
+    },
+  },
   'GET /v1/integrations/chat/oauth/callback/slack': {
     operationId: 'slackCallback',
     summary: 'Slack’s redirect after Allow or Cancel',
     permissions: [],
     query: slackRedirect,
-    answers: pages,
+    answers: callbackAnswers,
   },
   'GET /v1/integrations/chat/oauth/callback/msteams': {
     operationId: 'msteamsCallback',
     summary: 'Microsoft’s redirects after the consent and after the sign-in',
     permissions: [],
     query: microsoftRedirect,
-    answers: pages,
+    answers: callbackAnswers,
   },
 };
