@@ -1,7 +1,8 @@
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import * as sweep from '../../functions/sweep.ts';
 import { localClientConfig } from '../../infra/local/embedded-dynamodb.ts';
 import { createContext } from '../../infra/local/lambda-context.ts';
-import { composeHandlers } from '../../infra/local/local-service.ts';
+import { composeHandlers, withoutAws } from '../../infra/local/local-service.ts';
 import { routeMatcher } from '../../infra/local/match-route.ts';
 import { routes } from '../../infra/routes.ts';
 import { parseHandle } from '../../lib/flow/handle.ts';
@@ -26,7 +27,7 @@ export function startInstance(
     new DynamoDBClient({ ...localClientConfig(service.db.endpoint), maxAttempts: options.maxAttempts ?? 1 }),
   );
   const faults = injectFaults(client);
-  const handlers = composeHandlers({
+  const parts = {
     db: { client, tables: service.db.tables },
     keyWrapper: service.keyWrapper,
     slackBaseUrl: service.slack.url,
@@ -37,7 +38,8 @@ export function startInstance(
     log: service.log,
     now: service.now,
     ...(options.fetch && { fetch: options.fetch }),
-  });
+  };
+  const handlers = composeHandlers(parts);
   return {
     faults,
     hit: (callback: string, cookies: string[] = []): Promise<HttpResult> => {
@@ -61,6 +63,10 @@ export function startInstance(
       handlers.start(startEvent('GET', startUrl), createContext('start')),
     press: (startUrl: string, headers: Record<string, string>): Promise<HttpResult> =>
       handlers.start({ ...startEvent('POST', startUrl), headers }, createContext('start')),
+    /** One run of the schedule. */
+    sweep: sweep.createHandler(
+      sweep.compose({ ...parts, awsAssertion: withoutAws(service.log), isFederated: () => true }),
+    ),
     /** Does something just before the first command that is looked for is sent. */
     before(matches: (command: Command) => boolean, act: () => Promise<unknown>) {
       let acted = false;
