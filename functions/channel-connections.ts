@@ -9,7 +9,7 @@ import { connectionModes } from '../lib/flow/flow.ts';
 import { type ApiDeps, createApiHandler } from '../lib/http/api.ts';
 import { lambdaLog, onLambda } from '../lib/http/lambda.ts';
 import { allOf, integrationIdOf } from '../lib/http/list-filters.ts';
-import { listRows, parseListQuery } from '../lib/http/list-route.ts';
+import { listQuerySchema, listRows, parseListQuery } from '../lib/http/list-route.ts';
 import type { HttpHandler } from '../lib/http/types.ts';
 import { providerIds } from '../lib/integration/integration.ts';
 import { awsDatabase } from '../lib/store/aws-database.ts';
@@ -20,13 +20,13 @@ import { listOf, listOrderOf } from '../lib/store/keys.ts';
 import type { ListSource } from '../lib/store/list.ts';
 import { awsKeyWrapper } from '../lib/vault/aws-key-wrapper.ts';
 
-const listFilters = {
+export const listQuery = listQuerySchema({
   subscriberId: z.optional(z.string()),
   connectionMode: z.optional(z.enum(connectionModes)),
   channel: z.optional(z.literal('chat', 'must be "chat"')),
   providerId: z.optional(z.enum(providerIds)),
   integrationIdentifier: z.optional(z.string()),
-};
+});
 
 export interface ChannelConnectionsDeps extends ApiDeps, DisconnectDeps {
   readonly db: Database;
@@ -38,9 +38,9 @@ export function createHandler(deps: ChannelConnectionsDeps): HttpHandler {
     'GET /v1/channel-connections': {
       permissions: ['connect', 'manage'],
       async act({ caller: { environmentId }, rawQuery }) {
-        const { paging, filters, contextKeys } = parseListQuery(rawQuery, listFilters);
+        const { paging, filters } = parseListQuery(rawQuery, listQuery);
         const integrationId = await integrationIdOf(deps, environmentId, filters.integrationIdentifier);
-        const query = { ...filters, contextKeys, integrationId };
+        const query = { ...filters, integrationId };
         const page = await listRows(deps.db, connectionSchema, {
           paging,
           sources: sourcesOf(environmentId, query),

@@ -12,7 +12,7 @@ import { shownEndpoint } from '../lib/endpoint/shown-endpoint.ts';
 import { type ApiDeps, createApiHandler, identifierSchema, textSchema, validated } from '../lib/http/api.ts';
 import { lambdaLog, onLambda } from '../lib/http/lambda.ts';
 import { allOf, integrationIdOf } from '../lib/http/list-filters.ts';
-import { listRows, parseListQuery } from '../lib/http/list-route.ts';
+import { listQuerySchema, listRows, parseListQuery } from '../lib/http/list-route.ts';
 import type { HttpHandler } from '../lib/http/types.ts';
 import { providerIds } from '../lib/integration/integration.ts';
 import { awsDatabase } from '../lib/store/aws-database.ts';
@@ -28,15 +28,15 @@ import { awsKeyWrapper } from '../lib/vault/aws-key-wrapper.ts';
 import { environmentVault } from '../lib/vault/environment-vault.ts';
 import type { KeyWrapper } from '../lib/vault/key-wrapper.ts';
 
-const listFilters = {
+export const listQuery = listQuerySchema({
   subscriberId: z.optional(z.string()),
   channel: z.optional(z.literal('chat', 'must be "chat"')),
   providerId: z.optional(z.enum(providerIds)),
   integrationIdentifier: z.optional(z.string()),
   connectionIdentifier: z.optional(z.string()),
-};
+});
 
-const createBody = z.strictObject({
+export const createBody = z.strictObject({
   integrationIdentifier: z.string().check(z.minLength(1, 'must not be empty'), z.maxLength(1024)),
   subscriberId: textSchema,
   type: z.enum(endpointTypes, `must be one of ${endpointTypes.join(', ')}`),
@@ -48,7 +48,7 @@ const createBody = z.strictObject({
   createSubscriberIfMissing: z.optional(z.boolean()),
 });
 
-const changeBody = z.strictObject({ endpoint: z.record(z.string(), z.unknown()) });
+export const changeBody = z.strictObject({ endpoint: z.record(z.string(), z.unknown()) });
 
 export interface ChannelEndpointsDeps extends ApiDeps, ManageEndpointsDeps {
   readonly db: Database;
@@ -60,8 +60,8 @@ export function createHandler(deps: ChannelEndpointsDeps): HttpHandler {
     'GET /v1/channel-endpoints': {
       permissions: ['connect', 'manage'],
       async act({ caller: { environmentId }, rawQuery }) {
-        const { paging, filters, contextKeys } = parseListQuery(rawQuery, listFilters);
-        const query = { ...filters, contextKeys, ...(await idsOf(deps, environmentId, filters)) };
+        const { paging, filters } = parseListQuery(rawQuery, listQuery);
+        const query = { ...filters, ...(await idsOf(deps, environmentId, filters)) };
         const page = await listRows(deps.db, endpointSchema, {
           paging,
           sources: [sourceOf(environmentId, query)],

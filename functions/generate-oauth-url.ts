@@ -41,11 +41,16 @@ const connect = {
 };
 const contextHash = z.optional(z.string());
 
-const chatOauthBody = z.strictObject({ ...common, ...connect, userScope: scopes, mode: z.optional(z.enum(flowModes)) });
-const connectBody = z.strictObject({ ...common, ...connect, contextHash });
-const linkUserBody = z.strictObject({ ...common, subscriberId: textSchema, contextHash, userScope: scopes });
+export const chatOauthBody = z.strictObject({
+  ...common,
+  ...connect,
+  userScope: scopes,
+  mode: z.optional(z.enum(flowModes)),
+});
+export const connectBody = z.strictObject({ ...common, ...connect, contextHash });
+export const linkUserBody = z.strictObject({ ...common, subscriberId: textSchema, contextHash, userScope: scopes });
 const { integrationIdentifier, context } = common;
-const linkBody = z.strictObject({ integrationIdentifier, subscriberId: textSchema, context, contextHash });
+export const linkBody = z.strictObject({ integrationIdentifier, subscriberId: textSchema, context, contextHash });
 
 export interface GenerateOauthUrlDeps extends ApiDeps, IssueFlowDeps {}
 

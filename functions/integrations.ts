@@ -31,7 +31,7 @@ const common = {
   conditions: z.optional(z.array(z.unknown())),
 };
 
-const createBody = z.strictObject({
+export const createBody = z.strictObject({
   ...common,
   providerId: z.enum(providerIds, 'must be "slack" or "msteams"'),
   channel: z.optional(z.literal('chat', 'must be "chat"')),
@@ -40,7 +40,7 @@ const createBody = z.strictObject({
   kind: z.optional(z.literal('delivery')),
 });
 
-const updateBody = z.strictObject({ ...common, configurations: z.optional(configurationsChange) });
+export const updateBody = z.strictObject({ ...common, configurations: z.optional(configurationsChange) });
 
 export interface IntegrationsDeps extends ApiDeps, CreateIntegrationDeps, UpdateIntegrationDeps {
   readonly integrations: Pick<IntegrationStore, 'create' | 'get' | 'list' | 'replace'>;

@@ -75,7 +75,7 @@ export class ChatConnectApi extends Construct {
       this,
       'APIG4',
       'API keys are checked by the functions, where the environment of a key is found, and refused with the answers ' +
-        'that the API promises. OAuth callbacks and /health are public by their nature; a callback is authorised by ' +
+        'that the API promises. OAuth callbacks, /health and /openapi.json are public by their nature; a callback is authorised by ' +
         'its single-use state.',
     );
   }

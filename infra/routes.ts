@@ -23,6 +23,7 @@ export interface Route {
 /** The one route table: the CDK stack and the local server both read it, so a route exists once. */
 export const routes: readonly Route[] = [
   { method: 'GET', path: '/health', function: 'meta' },
+  { method: 'GET', path: '/openapi.json', function: 'meta' },
   { method: 'POST', path: '/v1/integrations/chat/oauth', function: 'generate-oauth-url' },
   { method: 'POST', path: '/v1/integrations/channel-connections/oauth', function: 'generate-oauth-url' },
   { method: 'POST', path: '/v1/integrations/channel-endpoints/oauth', function: 'generate-oauth-url' },

@@ -1,5 +1,5 @@
 /** Every code that an API error body can carry in `error`, with its HTTP status. docs/errors.md explains each. */
-const statuses = {
+export const errorStatuses = {
   malformed_json: 400,
   invalid_scope: 400,
   invalid_return_url: 400,
@@ -34,7 +34,7 @@ const statuses = {
   unavailable: 503,
 } as const;
 
-export type ErrorCode = keyof typeof statuses;
+export type ErrorCode = keyof typeof errorStatuses;
 
 /** Field name to what is wrong with it, as a 422 body lists it. */
 export type FieldErrors = Record<string, { messages: string[]; value?: unknown }>;
@@ -65,7 +65,7 @@ export class ChatConnectError extends Error {
 
   /** HTTP status of the answer. */
   get status(): number {
-    return statuses[this.code];
+    return errorStatuses[this.code];
   }
 }
 

@@ -20,6 +20,7 @@ import { slackRedirectUri } from '../../lib/providers/slack/authorization-url.ts
 import { documentClient } from '../../lib/store/aws-database.ts';
 import type { Database } from '../../lib/store/database.ts';
 import type { KeyWrapper } from '../../lib/vault/key-wrapper.ts';
+import { readOpenApi } from '../openapi/document.ts';
 import { fallbackFunction, type HttpFunctionName, routes } from '../routes.ts';
 import { type Handlers, startApiServer } from './api-server.ts';
 import { createTables, localTables } from './create-tables.ts';
@@ -203,7 +204,7 @@ export function composeHandlers(
     integrations: integrations.createHandler(integrations.compose(of('integrations'))),
     'channel-connections': channelConnections.createHandler(channelConnections.compose(of('channel-connections'))),
     'channel-endpoints': channelEndpoints.createHandler(channelEndpoints.compose(of('channel-endpoints'))),
-    meta: meta.createHandler(parts),
+    meta: meta.createHandler({ ...parts, readOpenApi }),
   };
 }
 

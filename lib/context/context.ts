@@ -3,7 +3,7 @@ import { constantTimeEqual, hmacSha256Hex } from '../crypto.ts';
 import { ChatConnectError, validationError } from '../errors.ts';
 import { canonicalJson } from './canonical-json.ts';
 
-const maxContexts = 5;
+export const maxContexts = 5;
 const maxDataBytes = 64 * 1024;
 const word = /^[a-zA-Z0-9_-]{1,100}$/;
 
@@ -13,15 +13,14 @@ export type Context = Record<string, string | { id: string; data?: Record<string
 const structureMessage =
   'Invalid context payload structure. Expected object with context types as keys and string IDs or {id, data} objects as values';
 
-const contextSchema = z.record(
+export const contextWithData = z.strictObject({
+  id: z.string().check(z.regex(word)),
+  data: z.optional(z.record(z.string(), z.unknown())),
+});
+
+export const contextSchema = z.record(
   z.string().check(z.regex(word)),
-  z.union([
-    z.string().check(z.regex(word)),
-    z.strictObject({
-      id: z.string().check(z.regex(word)),
-      data: z.optional(z.record(z.string(), z.unknown())),
-    }),
-  ]),
+  z.union([z.string().check(z.regex(word)), contextWithData]),
 );
 
 /**

@@ -2,7 +2,11 @@ import * as z from 'zod/mini';
 import { hashOf } from '../crypto.ts';
 import type { ProviderId } from '../integration/integration.ts';
 
-const text = z.string().check(z.regex(/^\P{Cc}{1,1024}$/u));
+const text = z.string().check(
+  z.minLength(1),
+  z.maxLength(1024),
+  z.refine((value) => !/\p{Cc}/u.test(value)),
+);
 
 /** Targets that stand in a row as they are given. */
 const openTargets = [

@@ -7,7 +7,7 @@ import { collectList, countList, type ListSource } from '../store/list.ts';
 import { validated } from './api.ts';
 
 /** What every list takes beside its filters. */
-const pagingSchema = {
+const pagingShape = {
   limit: z._default(
     z.coerce
       .number()
@@ -24,43 +24,44 @@ const pagingSchema = {
   orderDirection: z._default(z.enum(['ASC', 'DESC']), 'DESC'),
   includeCursor: z.optional(z.enum(['true', 'false'])),
 } as const;
+export type Paging = z.infer<z.ZodMiniObject<typeof pagingShape>>;
 
-const pagingObject = z.object(pagingSchema);
-export type Paging = z.infer<typeof pagingObject>;
+/** Unknown parameters are refused: a filter that is spelt wrongly must not show more than was asked. */
+export function listQuerySchema<Filters extends z.core.$ZodLooseShape>(filters: Filters) {
+  return z.strictObject({ ...filters, contextKeys: z.optional(z.array(z.string())), ...pagingShape });
+}
 
 /**
- * Reads a list's query. Unknown parameters are refused: a filter that is spelt wrongly must not show more than was asked.
+ * Reads a list's query by the schema that `listQuerySchema` made for it.
  * @throws ChatConnectError `validation_failed`, `cursors_conflict`, `unsupported_order`
  */
-export function parseListQuery<Filters extends z.core.$ZodLooseShape>(
+export function parseListQuery<Schema extends z.ZodMiniType<Paging>>(
   rawQuery: URLSearchParams,
-  filters: Filters,
-): { paging: Paging; filters: z.infer<z.ZodMiniObject<Filters>>; contextKeys: string[] | undefined } {
-  const { contextKeys, others } = splitContextKeys(rawQuery);
-  const query = validated(z.strictObject({ ...pagingSchema, ...filters }), others, 'query') as Paging;
-  const paging = validated(pagingObject, query);
-  if (paging.after !== undefined && paging.before !== undefined) {
+  schema: Schema,
+): { paging: Paging; filters: Omit<z.output<Schema>, keyof Paging> } {
+  const query = validated(schema, readQuery(rawQuery), 'query');
+  const { limit, after, before, orderBy, orderDirection, includeCursor, ...filters } = query;
+  if (after !== undefined && before !== undefined) {
     throw new ChatConnectError(
       'cursors_conflict',
       'Cannot specify both "before" and "after" cursors at the same time.',
     );
   }
-  if (paging.orderBy === 'updatedAt') {
+  if (orderBy === 'updatedAt') {
     throw new ChatConnectError(
       'unsupported_order',
       'Lists are ordered by createdAt; orderBy=updatedAt is not supported.',
     );
   }
-  return { paging, filters: validated(z.object(filters), query), contextKeys };
+  return { paging: { limit, after, before, orderBy, orderDirection, includeCursor }, filters };
 }
 
 /** `contextKeys` is repeatable; an empty one asks for rows without context, none at all for any. */
-function splitContextKeys(rawQuery: URLSearchParams) {
-  const given = rawQuery.getAll('contextKeys');
-  const others: Record<string, string> = {};
-  for (const [name, value] of rawQuery) if (name !== 'contextKeys') others[name] = value;
-  const contextKeys = given.length === 0 ? undefined : contextSetOf(given.filter((key) => key !== ''));
-  return { contextKeys, others };
+function readQuery(rawQuery: URLSearchParams): Record<string, string | string[]> {
+  const contextKeys = rawQuery.getAll('contextKeys');
+  const given: Record<string, string | string[]> = Object.fromEntries(rawQuery);
+  if (contextKeys.length > 0) given['contextKeys'] = contextSetOf(contextKeys.filter((key) => key !== ''));
+  return given;
 }
 
 export interface ListRequest<Row> {

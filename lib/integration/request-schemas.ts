@@ -81,7 +81,8 @@ function unread<Name extends string>(names: readonly Name[]) {
   return Object.fromEntries(names.map((name) => [name, unknown])) as Record<Name, typeof unknown>;
 }
 
-function nullable<Shape extends Record<string, z.ZodMiniType>>(shape: Shape) {
+/** Null removes a setting. */
+export function nullable<Shape extends Record<string, z.ZodMiniType>>(shape: Shape) {
   const entries = Object.entries(shape).map(([name, schema]) => [name, z.nullable(schema)]);
   return Object.fromEntries(entries) as { [Name in keyof Shape]: z.ZodMiniNullable<Shape[Name]> };
 }

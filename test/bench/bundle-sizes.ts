@@ -15,7 +15,8 @@ const budgets: Readonly<Record<FunctionName, number>> = {
   integrations: 343_000,
   'channel-connections': 380_000,
   'channel-endpoints': 369_000,
-  meta: 28_500,
+  // A fifth of it is the function; the document beside it is read only when somebody asks for it.
+  meta: 160_000,
 };
 
 /** What a function does not use, it does not load. */

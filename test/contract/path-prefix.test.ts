@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestService, type TestService } from '../support/service.ts';
 import { adele, createTeams, type TeamsEnvironment } from '../support/teams.ts';
+import { openBrowser } from '../support/visitor.ts';
 import { expectRefusal, novuAt } from './novu.ts';
 import { startPathPrefixProxy } from './path-prefix-proxy.ts';
 
@@ -82,5 +83,23 @@ describe.each([
     expect(new URL(signIn).searchParams.get('redirect_uri')).toBe(redirectUri);
     expect(page.status).toBe(200);
     expect((await novu.channelConnections.list({ subscriberId: 'bob' })).result.data).toHaveLength(1);
+  });
+
+  it('shows the start page under that path, and ends the flow in the browser that went on from there', async () => {
+    const { apiKey } = await service.createTestEnvironment({ configurations: { binding: 'browser' } });
+    const { result } = await novuAt(proxy.url, apiKey).integrations.generateConnectOAuthUrl({
+      integrationIdentifier: 'slack',
+      subscriberId: 'ann',
+    });
+    const visitor = openBrowser(service);
+
+    const startPage = await visitor.visit(result.url);
+    const pressed = await visitor.press(result.url);
+    const callback = await service.approve(pressed.headers.get('location') ?? '');
+    const stranger = await service.request('GET', callback);
+    const page = await visitor.visit(callback);
+
+    expect(result.url.startsWith(`${proxy.url}/connect/`)).toBe(true);
+    expect([startPage, pressed, stranger, page].map(({ status }) => status)).toEqual([200, 303, 400, 200]);
   });
 });

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createApp } from '../../../infra/app.ts';
 import { bundle, bundleFunction, type FunctionBundle } from '../../../infra/bundling.ts';
 import { functionNames } from '../../../infra/functions.ts';
+import { readOpenApi } from '../../../infra/openapi/document.ts';
 import { type Synthesized, synthesize } from './synthesized.ts';
 
 const libraryUser = fileURLToPath(new URL('library-user.ts', import.meta.url));
@@ -85,6 +86,28 @@ describe('a library that a function loads late', () => {
     expect(output).toBe('function');
     expect(readFileSync(file, 'utf8')).toContain(`require("${library}")`);
     expect(inputs.some((path) => path.includes(`node_modules/${library}/`))).toBe(true);
+  });
+});
+
+describe('the OpenAPI document', () => {
+  it('stands beside the function that answers it, and nothing in a bundle makes it', () => {
+    const { file, bytes } = bundleFunction('meta', join(folder, 'document'));
+    const event = {
+      ...{ routeKey: 'GET /openapi.json', rawPath: '/openapi.json', rawQueryString: '', headers: {} },
+      requestContext: { requestId: 'test', http: { method: 'GET', path: '/openapi.json' } },
+    };
+    const call = `require(${JSON.stringify(file)}).handler(${JSON.stringify(event)}, {})`;
+
+    const { output } = run(`${call}.then((answer) => process.stdout.write(answer.body))`, {
+      AWS_LAMBDA_FUNCTION_NAME: 'meta',
+    });
+
+    expect(output).toBe(readOpenApi());
+    expect(bytes).toBe(statSync(file).size + Buffer.byteLength(output));
+    for (const name of functionNames) {
+      const { inputs } = bundleFunction(name, join(folder, 'without-document', name));
+      expect(inputs.filter((path) => path.startsWith('infra/openapi/'))).toEqual([]);
+    }
   });
 });
 
