@@ -1,7 +1,6 @@
 import { loadConfig } from '../lib/config.ts';
-import { composeSlackCallback } from '../lib/flow/slack-callback-deps.ts';
+import { composeResume, type ResumeParts } from '../lib/flow/resume-flow-deps.ts';
 import { type SweepDeps, sweep } from '../lib/flow/sweep.ts';
-import { composeTeamsCallback, type TeamsCallbackParts } from '../lib/flow/teams-callback-deps.ts';
 import { lambdaLog, onLambda } from '../lib/http/lambda.ts';
 import { awsAssertion } from '../lib/providers/msteams/aws-assertion.ts';
 import { federatedClients } from '../lib/providers/msteams/federated-clients.ts';
@@ -10,25 +9,14 @@ import { dynamoDueStore } from '../lib/store/due-store.ts';
 import { dynamoFlowStore } from '../lib/store/flow-store.ts';
 import { awsKeyWrapper } from '../lib/vault/aws-key-wrapper.ts';
 
-export interface SweepParts extends TeamsCallbackParts {
-  readonly slackBaseUrl: string;
-}
-
 /** On a schedule: each minute on AWS, each second on one machine. */
 export function createHandler(deps: SweepDeps): () => Promise<{ looked: number }> {
   return () => sweep(deps);
 }
 
-export function compose(parts: SweepParts): SweepDeps {
+export function compose(parts: ResumeParts): SweepDeps {
   const { db, log, now = Date.now } = parts;
-  return {
-    flows: dynamoFlowStore(db),
-    rows: dynamoDueStore(db),
-    slack: composeSlackCallback(parts),
-    msteams: composeTeamsCallback(parts),
-    log,
-    now,
-  };
+  return { flows: dynamoFlowStore(db), rows: dynamoDueStore(db), ...composeResume(parts), log, now };
 }
 
 export const handler = onLambda(() => {

@@ -48,6 +48,7 @@ export class ChatConnectStack extends Stack {
       VaultKeyArn: vaultKey.key.keyArn,
       // Subjects of the federated credentials of an Entra app that is proven by AWS.
       MsteamsCallbackRoleArn: roleArnOf(functions['msteams-callback']),
+      ConfirmFlowRoleArn: roleArnOf(functions['confirm-flow']),
       SweepRoleArn: roleArnOf(functions.sweep),
     };
     for (const [name, value] of Object.entries(outputs)) new CfnOutput(this, name, { value });

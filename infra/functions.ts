@@ -61,6 +61,7 @@ export const functionSettings: Readonly<Record<FunctionName, FunctionSettings>> 
   },
   'slack-callback': callback,
   'msteams-callback': { ...callback, provesAppsByRole: true },
+  'confirm-flow': { ...callback, provesAppsByRole: true },
   sweep: {
     ...callback,
     // Its flows go side by side, each with several calls to a provider at worst.

@@ -4,6 +4,7 @@ export type FunctionName =
   | 'start'
   | 'slack-callback'
   | 'msteams-callback'
+  | 'confirm-flow'
   | 'integrations'
   | 'channel-connections'
   | 'channel-endpoints'
@@ -32,6 +33,7 @@ export const routes: readonly Route[] = [
   { method: 'POST', path: '/connect/{ticket}', function: 'start' },
   { method: 'GET', path: '/v1/integrations/chat/oauth/callback/slack', function: 'slack-callback' },
   { method: 'GET', path: '/v1/integrations/chat/oauth/callback/msteams', function: 'msteams-callback' },
+  { method: 'POST', path: '/v1/integrations/chat/oauth/confirm', function: 'confirm-flow' },
   { method: 'GET', path: '/v1/integrations', function: 'integrations' },
   { method: 'POST', path: '/v1/integrations', function: 'integrations' },
   { method: 'GET', path: '/v1/integrations/active', function: 'integrations' },

@@ -3,6 +3,7 @@ export const errorStatuses = {
   malformed_json: 400,
   invalid_scope: 400,
   invalid_return_url: 400,
+  return_url_required: 400,
   identifier_reserved: 400,
   unsupported_binding: 400,
   subscriber_required: 400,
@@ -18,14 +19,17 @@ export const errorStatuses = {
   primary_unsupported: 400,
   unauthorized: 401,
   forbidden: 403,
+  confirmation_mismatch: 403,
   not_found: 404,
   integration_not_found: 404,
   integration_credentials_missing: 404,
   connection_not_found: 404,
   endpoint_not_found: 404,
+  confirmation_not_found: 404,
   conflict: 409,
   idempotency_in_progress: 409,
   client_id_in_use: 409,
+  flow_failed: 409,
   body_too_large: 413,
   unsupported_media_type: 415,
   validation_failed: 422,
@@ -42,6 +46,8 @@ export type FieldErrors = Record<string, { messages: string[]; value?: unknown }
 export interface ChatConnectErrorOptions extends ErrorOptions {
   /** Only for 422. */
   errors?: FieldErrors;
+  /** What led to the code, as a code of its own. */
+  reason?: string | undefined;
   /** Seconds, sent as Retry-After. */
   retryAfterSeconds?: number;
 }
@@ -54,12 +60,14 @@ export class ChatConnectError extends Error {
   override readonly name = 'ChatConnectError';
   readonly code: ErrorCode;
   readonly errors: FieldErrors | undefined;
+  readonly reason: string | undefined;
   readonly retryAfterSeconds: number | undefined;
 
   constructor(code: ErrorCode, message: string, options: ChatConnectErrorOptions = {}) {
     super(message, options);
     this.code = code;
     this.errors = options.errors;
+    this.reason = options.reason;
     this.retryAfterSeconds = options.retryAfterSeconds;
   }
 

@@ -2,6 +2,7 @@ import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { paginateScan } from '@aws-sdk/lib-dynamodb';
 import * as channelConnections from '../../functions/channel-connections.ts';
 import * as channelEndpoints from '../../functions/channel-endpoints.ts';
+import * as confirmFlow from '../../functions/confirm-flow.ts';
 import * as generateOauthUrl from '../../functions/generate-oauth-url.ts';
 import * as integrations from '../../functions/integrations.ts';
 import * as meta from '../../functions/meta.ts';
@@ -201,6 +202,7 @@ export function composeHandlers(
     start: start.createHandler(start.compose(of('start'))),
     'slack-callback': slackCallback.createHandler({ ...composeSlackCallback(of('slack-callback')), publicUrl }),
     'msteams-callback': msteamsCallback.createHandler({ ...composeTeamsCallback(of('msteams-callback')), publicUrl }),
+    'confirm-flow': confirmFlow.createHandler(confirmFlow.compose(of('confirm-flow'))),
     integrations: integrations.createHandler(integrations.compose(of('integrations'))),
     'channel-connections': channelConnections.createHandler(channelConnections.compose(of('channel-connections'))),
     'channel-endpoints': channelEndpoints.createHandler(channelEndpoints.compose(of('channel-endpoints'))),

@@ -21,7 +21,7 @@ const workspace = named(
   }),
 );
 
-const connection = named(
+export const connection = named(
   'ChannelConnection',
   described(
     z.object({
@@ -59,7 +59,7 @@ const connection = named(
   ),
 );
 
-const acmeSlack = {
+export const acmeSlack = {
   identifier: 'acme-slack',
   channel: 'chat',
   providerId: 'slack',

@@ -15,6 +15,14 @@ export function subjectKeyOf({ integrationId, subscriberId, contextKeys }: Subje
   return hashOf('subject', integrationId, subscriberId ?? null, contextKeys);
 }
 
+/**
+ * Key of the connection that an install makes which names neither subscriber nor context: that of its account, or of a
+ * person of it who gave a token of their own.
+ */
+export function installKeyOf(integrationId: string, accountId: string, userId?: string): string {
+  return hashOf('install', integrationId, accountId, userId ?? null);
+}
+
 const derivedForm = /^chconn-([0-9a-f]{64})$/;
 
 /** The identifier that every connection has by its key, whether or not a caller gave another. */
@@ -36,6 +44,8 @@ export const connectionSchema = z.object({
   providerId: z.enum(['slack', 'msteams']),
   subscriberId: z.optional(z.string()),
   contextKeys: z.array(z.string()),
+  /** Of an install that names neither subscriber nor context; it is nobody's to share. */
+  isInstall: z.optional(z.boolean()),
   /** None when the flow brought a user token only. */
   grantId: z.optional(z.string()),
   userGrantId: z.optional(z.string()),

@@ -1,9 +1,7 @@
 import type { FlowStore } from '../store/flow-store.ts';
 import type { Vault } from '../vault/vault.ts';
+import { dueSoon } from './confirmation.ts';
 import { type ExchangedFlow, type RedeemedFlow, resumeMilliseconds } from './flow.ts';
-
-/** A flow's exchange is finished by a hit; when none comes, it falls due after this time. */
-const dueAfterMilliseconds = 15_000;
 
 /** Seals a provider's raw answer into its flow, and opens it again. */
 export function exchangeSeal(deps: { vault: Vault; flows: Pick<FlowStore, 'keepExchange'>; now(): number }) {
@@ -19,7 +17,8 @@ export function exchangeSeal(deps: { vault: Vault; flows: Pick<FlowStore, 'keepE
       return deps.flows.keepExchange(flow, {
         exchange: await deps.vault.seal(answer, placeOf(flow)),
         asOf,
-        dueAt: new Date(now + dueAfterMilliseconds).toISOString(),
+        // A hit finishes it; when none comes, the sweep does.
+        dueAt: dueSoon(now),
         expiresAt: Math.ceil((now + resumeMilliseconds) / 1000),
       });
     },

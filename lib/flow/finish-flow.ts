@@ -1,5 +1,12 @@
 import { bindingOf, type Integration, isAtLeastAsStrict } from '../integration/integration.ts';
 import { errorFields } from '../log.ts';
+import {
+  awaitConfirmation,
+  awaitsConfirmation,
+  confirmableUntil,
+  giveUpConfirmation,
+  type HandedOver,
+} from './confirmation.ts';
 import { type FinishDeps, finishConnect } from './finish-connect.ts';
 import { finishLinkUser } from './finish-link-user.ts';
 import {
@@ -22,7 +29,8 @@ export interface FinishFlowDeps extends ReceiveDeps, FinishDeps {
 export type CallbackOutcome =
   /** The next step of the flow is at the provider. */
   | { readonly kind: 'redirect'; readonly flow: Flow; readonly location: string }
-  | Exclude<Received<never>, { kind: 'redeemed' | 'exchanged' | 'ended' | 'pending' }>
+  | HandedOver
+  | Exclude<Received<never>, { kind: 'redeemed' | 'exchanged' | 'ended' | 'awaiting' | 'pending' | 'waiting' }>
   /** The integration is missing when it was deleted meanwhile. */
   | { readonly kind: 'ended' | 'pending'; readonly flow: Flow; readonly integration: Integration | undefined };
 
@@ -48,11 +56,14 @@ export async function finishFlow(deps: FinishFlowDeps, flow: Flow, steps: Finish
   let integration: Integration | undefined;
   let obtained: Obtained | undefined;
   try {
+    // Decided before; what it holds is still to be let go.
+    if (flow.status === 'EXCHANGED' && flow.failure !== undefined) throw new FlowFailure(flow.failure);
     // A seal that nobody could open into rows for so long will not do so now.
     if (flow.status === 'EXCHANGED' && flow.asOf !== undefined && flow.asOf + resumeMilliseconds <= deps.now()) {
       throw new FlowFailure('exchange_outcome_unknown');
     }
     obtained = await steps.obtain();
+    if (awaitsConfirmation(obtained.flow)) return await askForConfirmation(deps, obtained.flow as ExchangedFlow);
     // Read afresh: a deletion since the redeeming stops here.
     integration = await usableIntegration(deps, obtained.flow);
     const held = await steps.hold?.(obtained, integration);
@@ -72,6 +83,16 @@ export async function finishFlow(deps: FinishFlowDeps, flow: Flow, steps: Finish
       return { kind: 'waiting', flow };
     }
   }
+}
+
+async function askForConfirmation(deps: FinishFlowDeps, flow: ExchangedFlow): Promise<CallbackOutcome> {
+  if (confirmableUntil(flow) <= deps.now()) {
+    const decided = await giveUpConfirmation(deps, flow, 'confirmation_missing');
+    if (decided) throw new FlowFailure('confirmation_missing');
+  }
+  const handedOver = await awaitConfirmation(deps, flow);
+  if (handedOver.kind === 'awaiting') deps.log.info('flow awaits its confirmation', logFields(handedOver.flow));
+  return handedOver;
 }
 
 /** Writes what was granted, and ends the flow with it. */
@@ -99,7 +120,8 @@ export async function failFlow(
 ): Promise<CallbackOutcome> {
   const current = (await deps.flows.get(flow.flowId)) ?? flow;
   // Another hit had its outcome first.
-  if (isOver(current) || current.pending?.step === 'installation') return ended(deps, current, integration);
+  const hasItsOutcome = isOver(current) || current.pending?.step === 'installation';
+  if (hasItsOutcome || current.status === 'AWAITING_CONFIRMATION') return ended(deps, current, integration);
   // A dead token needs no end, and a link keeps none.
   const holdsToken = current.status === 'EXCHANGED' && flow.mode === 'connect' && failure.code !== 'token_revoked';
   if (holdsToken) await deps.discardSealed(current as ExchangedFlow);

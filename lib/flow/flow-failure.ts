@@ -19,6 +19,8 @@ export const flowFailureCodes = [
   'deleted_meanwhile',
   'integration_unavailable',
   'binding_changed',
+  'confirmation_mismatch',
+  'confirmation_missing',
   'tenant_invalid',
   'tenant_mismatch',
   'consent_missing',

@@ -21,6 +21,9 @@ export function pendingRowEnd(since: number): number {
 /** How long each step at the provider may take that this service's own redirect begins. */
 export const furtherStepMilliseconds = 10 * 60_000;
 
+/** How long after its exchange a flow may be confirmed. */
+export const confirmationMilliseconds = 10 * 60_000;
+
 /** A row outlives its URL, so that a late visitor reads that it has expired. */
 export const keptAfterExpirySeconds = 60 * 60;
 
@@ -31,9 +34,18 @@ export type ConnectionMode = (typeof connectionModes)[number];
 /**
  * `ISSUED` → `REDEEMING` (one hit won, and may call the provider once) → `EXCHANGED` (the provider's answer is sealed
  * in the row) → `COMPLETED`; with `PENDING` in between while the provider does not yet give what was approved, or the
- * Teams app is being installed; or `FAILED` from any of those before.
+ * Teams app is being installed; or `FAILED` from any of those before. A flow of the binding `confirm` goes from
+ * `EXCHANGED` to `AWAITING_CONFIRMATION`, and is `EXCHANGED` again once it is confirmed, or once its end is decided.
  */
-const flowStatuses = ['ISSUED', 'REDEEMING', 'EXCHANGED', 'PENDING', 'COMPLETED', 'FAILED'] as const;
+const flowStatuses = [
+  'ISSUED',
+  'REDEEMING',
+  'EXCHANGED',
+  'AWAITING_CONFIRMATION',
+  'PENDING',
+  'COMPLETED',
+  'FAILED',
+] as const;
 
 /** Why a connection waits: the app is not (yet) known in the tenant, its roles are missing, or the provider is in trouble. */
 const activationReasons = ['app_not_in_tenant', 'roles_missing', 'provider_unavailable'] as const;
@@ -137,7 +149,11 @@ export const flowSchema = z.object({
   exchange: z.optional(z.string()),
   /** The time just before the exchange was sent: what everything written by this flow reflects. */
   asOf: z.optional(z.number()),
+  /** Hash of the secret of the handle that the product's backend confirms with; the browser was given it last. */
+  confirmHash: z.optional(z.string()),
+  confirmedAt: z.optional(z.number()),
   outcome: z.optional(outcomeSchema),
+  /** Of a flow that is not `FAILED` yet: its end is decided, and what it holds is still to be let go. */
   failure: z.optional(z.enum(flowFailureCodes)),
   /** What the provider called its refusal; from a fixed alphabet. */
   providerError: z.optional(z.string()),
@@ -156,6 +172,9 @@ export type RedeemedFlow = Flow & { attempt: string; leaseUntil: number; answerH
 /** A flow whose exchange is sealed: the only thing that can be finished. */
 export type ExchangedFlow = Flow & { attempt: string; exchange: string; asOf: number };
 
+/** A flow whose exchange stays sealed until the product's backend confirms it. */
+export type AwaitingFlow = ExchangedFlow & { confirmHash: string };
+
 /** A flow that waits for the provider. */
 export type PendingFlow = Flow & { attempt: string; asOf: number; pending: Pending };
 
@@ -164,4 +183,10 @@ export type FinishableFlow = Flow & { attempt: string; asOf: number };
 
 export function isOver({ status }: Flow): boolean {
   return status === 'COMPLETED' || status === 'FAILED';
+}
+
+/** The connection that a flow has made, or is about to make active. */
+export function connectionIdentifierOf({ outcome, pending }: Flow): string | undefined {
+  const waiting = pending?.step === 'activation' ? pending.connectionIdentifier : undefined;
+  return outcome?.connectionIdentifier ?? waiting;
 }

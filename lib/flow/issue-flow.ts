@@ -106,7 +106,7 @@ export async function issueFlow(
     scopes,
     userScopes,
     redirectUri,
-    returnUrl: registeredReturnUrl(request, integration),
+    returnUrl: returnUrlOf(request, integration, binding),
   };
   await deps.flows.put(flow);
   const url =
@@ -183,18 +183,22 @@ function effectiveBinding(request: OauthUrlRequest, integration: Integration): B
       `The integration demands the binding "${set}" or a stricter one.`,
     );
   }
-  requireSupportedBinding(binding);
   return binding;
 }
 
-/** @throws ChatConnectError `unsupported_binding` */
-export function requireSupportedBinding(binding: Binding | undefined): void {
-  if (binding !== 'confirm') return;
-  throw new ChatConnectError('unsupported_binding', 'The binding "confirm" is not supported yet. Use "browser".');
+/** A flow that is to be confirmed keeps where its handle goes: without an address it could never have its outcome. */
+function returnUrlOf(request: OauthUrlRequest, integration: Integration, binding: Binding): string | undefined {
+  const registered = registeredReturnUrl(request, integration);
+  if (binding !== 'confirm') return registered;
+  const address = registered ?? integration.credentials.redirectUrl;
+  if (address !== undefined) return address;
+  throw new ChatConnectError(
+    'return_url_required',
+    'The binding "confirm" needs a returnUrl, or credentials.redirectUrl of the integration: the browser brings the handle there.',
+  );
 }
 
-function registeredReturnUrl(request: OauthUrlRequest, integration: Integration): string | undefined {
-  const { returnUrl } = request;
+function registeredReturnUrl({ returnUrl }: OauthUrlRequest, integration: Integration): string | undefined {
   if (returnUrl === undefined || integration.configurations.returnUrls?.includes(returnUrl)) return returnUrl;
   throw new ChatConnectError(
     'invalid_return_url',

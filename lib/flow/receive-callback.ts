@@ -1,6 +1,8 @@
 import { constantTimeEqual, hashOf, randomToken } from '../crypto.ts';
 import type { FlowStore, RedeemConditions } from '../store/flow-store.ts';
+import { giveUpConfirmation } from './confirmation.ts';
 import {
+  type AwaitingFlow,
   type ExchangedFlow,
   type Flow,
   outcomePageMilliseconds,
@@ -44,6 +46,8 @@ export type Received<Prepared> =
   /** The answer is sealed: finish from it. */
   | { readonly kind: 'exchanged'; readonly flow: ExchangedFlow }
   | { readonly kind: 'ended'; readonly flow: Flow }
+  /** The product's backend has not confirmed it yet. */
+  | { readonly kind: 'awaiting'; readonly flow: AwaitingFlow }
   /** The provider does not yet give what was approved. */
   | { readonly kind: 'pending'; readonly flow: PendingFlow }
   /** Another hit is at it. */
@@ -147,6 +151,12 @@ async function repeat<Prepared>(deps: ReceiveDeps, first: Flow, answerHash: stri
     }
     if (flow.status === 'EXCHANGED' && (leaseIsOver || looks >= finisherHeadStart)) {
       return { kind: 'exchanged', flow: flow as ExchangedFlow };
+    }
+    if (flow.status === 'AWAITING_CONFIRMATION') {
+      const awaiting = flow as AwaitingFlow;
+      if (flow.usableUntil > now) return { kind: 'awaiting', flow: awaiting };
+      const decided = await giveUpConfirmation(deps, awaiting, 'confirmation_missing');
+      if (decided) return { kind: 'exchanged', flow: decided };
     }
     const pause = loserWaits[looks];
     if (pause === undefined) return { kind: 'waiting', flow };

@@ -2,6 +2,7 @@ import type { ProviderRedirect } from '../http/provider-redirect.ts';
 import { type ExchangeDeps, type Exchanged, exchangeCode, resumeExchange } from '../providers/slack/exchange-code.ts';
 import { grantedOf } from '../providers/slack/granted-of.ts';
 import { plainCode } from '../providers/slack/slack-answer.ts';
+import { renewHandle } from './confirmation.ts';
 import {
   type CallbackOutcome,
   ended,
@@ -50,6 +51,7 @@ export async function receiveSlackCallback(
     const obtain = async () => obtained(await exchangeCode(withSecret, prepared.integration, flow, answer.code));
     return finishFlow(deps, flow, { obtain });
   }
+  if (received.kind === 'awaiting') return renewHandle(deps, received.flow);
   if (received.kind === 'exchanged') return resumeSlackFlow(deps, received.flow);
   if (received.kind === 'ended' || received.kind === 'pending') return ended(deps, received.flow);
   if (received.kind === 'redeemed') throw new TypeError('an error of the provider redeems nothing');

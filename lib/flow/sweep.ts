@@ -3,17 +3,16 @@ import { settleGrant } from '../grant/revoke-if-unshared.ts';
 import { errorFields, type Log } from '../log.ts';
 import type { DueRow, DueStore } from '../store/due-store.ts';
 import type { FlowStore } from '../store/flow-store.ts';
+import { awaitsConfirmation, confirmableUntil, giveUpConfirmation } from './confirmation.ts';
 import { failFlow, logFields } from './finish-flow.ts';
 import type { ExchangedFlow, Flow, PendingFlow } from './flow.ts';
 import { FlowFailure } from './flow-failure.ts';
-import { resumeSlackFlow, type SlackCallbackDeps } from './slack-callback.ts';
-import { resumeTeamsFlow, retryPending, type TeamsCallbackDeps } from './teams-callback.ts';
+import { type ResumeDeps, resumeFlow } from './resume-flow.ts';
+import { retryPending } from './teams-callback.ts';
 
-export interface SweepDeps {
-  readonly flows: Pick<FlowStore, 'takeDue'>;
+export interface SweepDeps extends ResumeDeps {
+  readonly flows: Pick<FlowStore, 'takeDue' | 'decideFailure'>;
   readonly rows: DueStore;
-  readonly slack: SlackCallbackDeps;
-  readonly msteams: TeamsCallbackDeps;
   readonly log: Log;
   now(): number;
 }
@@ -56,6 +55,15 @@ async function take(deps: SweepDeps, flow: Flow): Promise<void> {
   else if (flow.status === 'REDEEMING') {
     if ((flow.leaseUntil ?? 0) <= deps.now())
       await failFlow(provider, flow, new FlowFailure('exchange_outcome_unknown'));
-  } else if (flow.providerId === 'slack') await resumeSlackFlow(deps.slack, flow as ExchangedFlow);
-  else await resumeTeamsFlow(deps.msteams, flow as ExchangedFlow);
+  } else {
+    const exchanged = flow as ExchangedFlow;
+    const open = awaitsConfirmation(flow) ? await giveUpIfLate(deps, exchanged) : exchanged;
+    if (open) await resumeFlow(deps, open);
+  }
+}
+
+/** Only the product's backend lets an unconfirmed flow go on; here it can only end. */
+async function giveUpIfLate(deps: SweepDeps, flow: ExchangedFlow): Promise<ExchangedFlow | undefined> {
+  const isLate = confirmableUntil(flow) <= deps.now();
+  return isLate ? giveUpConfirmation(deps, flow, 'confirmation_missing') : undefined;
 }

@@ -11,6 +11,7 @@ import { requiredRolesOf } from '../providers/msteams/install-bot.ts';
 import { companyTenantId } from '../providers/msteams/tenant.ts';
 import { nextTryAt } from './activation.ts';
 import { beginInstallation, type InstallationDeps, retryInstallation } from './bot-installation.ts';
+import { renewHandle } from './confirmation.ts';
 import { isOwnActive, removePendingConnection, writePendingConnection } from './finish-connect.ts';
 import {
   type CallbackOutcome,
@@ -88,6 +89,7 @@ export async function receiveTeamsCallback(
       obtain: () => exchange(deps, prepared, flow, handle.secret, answer.code),
     });
   }
+  if (received.kind === 'awaiting') return renewHandle(deps, received.flow);
   if (received.kind === 'exchanged') return resumeTeamsFlow(deps, received.flow);
   if (received.kind === 'pending') {
     return received.flow.pending.nextTryAt <= deps.now()
@@ -268,7 +270,8 @@ async function holdUntilReady(
 ): Promise<Flow | undefined> {
   const missing = await missingFor(deps, integration, granted.account.id);
   if (!missing) return undefined;
-  const since = flow.asOf;
+  // Tries begin when the flow may be finished.
+  const since = flow.confirmedAt ?? flow.asOf;
   const { reason } = missing;
   const next = nextTryAt({ since, reason }, deps.now());
   if (next === undefined) throw missing.failure;

@@ -35,7 +35,8 @@ export type ApiRoute =
   | (RouteOf<Answer> & { readonly idempotency: 'ignored' });
 
 export interface ApiDeps extends AuthenticateDeps {
-  readonly idempotency: IdempotencyDeps;
+  /** Left out where every route ignores the header. */
+  readonly idempotency?: IdempotencyDeps;
   readonly log: Log;
 }
 
@@ -69,13 +70,14 @@ export function createApiHandler(deps: ApiDeps, routes: Record<string, ApiRoute>
 }
 
 async function actOnce(
-  deps: IdempotencyDeps,
+  deps: IdempotencyDeps | undefined,
   event: HttpEvent,
   call: ApiCall,
   route: ApiRoute,
 ): Promise<Answer & { readonly isReplay?: boolean }> {
   const key = route.idempotency === 'ignored' ? undefined : idempotencyKeyOf(event);
   if (key === undefined) return route.act(call);
+  if (!deps) throw new TypeError(`${event.routeKey} has nowhere to keep its answers`);
   const { caller, body, log } = call;
   const request = { caller, method: event.requestContext.http.method, path: event.rawPath, key, body, log };
   return route.idempotency === 'first answer'

@@ -34,7 +34,7 @@ export function flowCookies({ publicUrl, now }: { publicUrl: string; now(): numb
 
 /** Epoch milliseconds; 0 once the browser has left for the product, for good. */
 function usefulUntil(flow: Flow, { statusCode }: HttpResult): number {
-  if (flow.status === 'ISSUED') return flow.usableUntil;
+  if (flow.status === 'ISSUED' || flow.status === 'AWAITING_CONFIRMATION') return flow.usableUntil;
   if (statusCode === 303) return 0;
   // A page of ours is shown again on a reload, or looks again by itself.
   return isOver(flow) ? (flow.finishedAt ?? 0) + outcomePageMilliseconds : flow.expiresAt * 1000;

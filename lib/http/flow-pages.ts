@@ -1,5 +1,5 @@
 import type { CallbackOutcome } from '../flow/finish-flow.ts';
-import type { ActivationPending, Flow } from '../flow/flow.ts';
+import { type ActivationPending, connectionIdentifierOf, type Flow } from '../flow/flow.ts';
 import type { FlowFailureCode } from '../flow/flow-failure.ts';
 import { type Integration, productNameOf } from '../integration/integration.ts';
 import { aadstsText } from '../providers/msteams/aadsts.ts';
@@ -10,6 +10,7 @@ import type { HttpResult } from './types.ts';
 /** What a browser gets for a callback: the product's own page when there is one and the flow is over, else ours. */
 export function answerCallback(outcome: CallbackOutcome): HttpResult {
   if (outcome.kind === 'redirect') return redirectTo(outcome.location);
+  if (outcome.kind === 'awaiting') return redirectTo(withHandle(outcome.flow, outcome.handle));
   if (outcome.kind !== 'ended' && outcome.kind !== 'pending') return renderPage(pageWithoutFlow[outcome.kind]);
   const { flow, integration } = outcome;
   const returnUrl = flow.returnUrl ?? integration?.credentials.redirectUrl;
@@ -95,7 +96,7 @@ const pageWithoutFlow = {
       'If you have connected just now, you can close this page. Otherwise go back to the product and start again.',
     ],
   },
-} as const satisfies Record<Exclude<CallbackOutcome['kind'], 'ended' | 'pending' | 'redirect'>, Page>;
+} as const satisfies Record<Exclude<CallbackOutcome['kind'], 'ended' | 'awaiting' | 'pending' | 'redirect'>, Page>;
 
 /** Whom one signs in with and waits for, and where messages arrive. */
 export const providerNames = { slack: 'Slack', msteams: 'Microsoft' } as const;
@@ -462,9 +463,27 @@ const failureTexts: Record<FlowFailureCode, FailureText> = {
       startAgain,
     ],
   },
+  confirmation_mismatch: {
+    statusCode: 400,
+    title: 'This was started for somebody else',
+    paragraphs: ['{product} says that another person began this. Nothing was connected.', startAgain],
+  },
+  confirmation_missing: {
+    statusCode: 400,
+    title: 'This was not confirmed',
+    paragraphs: ['{product} did not confirm in time that this was you. Nothing was connected.', startAgain],
+  },
 };
 
 const returnStatuses: Partial<Record<Flow['status'], string>> = { COMPLETED: 'success', PENDING: 'pending' };
+
+/** Of the account nothing is said before the product's backend has confirmed the flow. */
+function withHandle({ returnUrl = '' }: Flow, handle: string): string {
+  const url = new URL(returnUrl);
+  url.searchParams.set('status', 'awaiting_confirmation');
+  url.searchParams.set('handle', handle);
+  return url.toString();
+}
 
 /** Adds how the flow ended to a registered address, whose own query stays. */
 function withOutcome(returnUrl: string, flow: Flow): string {
@@ -473,8 +492,7 @@ function withOutcome(returnUrl: string, flow: Flow): string {
   const installation = pending?.step === 'installation' ? { status: 'pending' } : outcome?.installation;
   // A link is made at once, whatever becomes of the app's installation.
   url.searchParams.set('status', installation ? 'success' : (returnStatuses[flow.status] ?? 'error'));
-  const waiting = pending?.step === 'activation' ? pending.connectionIdentifier : undefined;
-  const identifier = outcome?.connectionIdentifier ?? waiting;
+  const identifier = connectionIdentifierOf(flow);
   if (identifier !== undefined) url.searchParams.set('connectionIdentifier', identifier);
   if (flow.failure !== undefined) url.searchParams.set('error', flow.failure);
   if (installation) url.searchParams.set('botInstallation', installation.status);

@@ -73,7 +73,8 @@ function failureOf(log: Log, event: HttpEvent, error: unknown): { statusCode: nu
   const line = { requestId: event.requestContext.requestId, route: event.routeKey };
   if (error instanceof ChatConnectError) {
     log.info('request refused', { ...line, statusCode: error.status, code: error.code });
-    return bodyOf(event, error.status, { message: error.message, error: error.code, errors: error.errors });
+    const { message, code, reason, errors } = error;
+    return bodyOf(event, error.status, { message, error: code, reason, errors });
   }
   const errorId = randomUUID();
   log.error('request failed', { ...line, errorId, ...errorFields(error) });

@@ -17,7 +17,8 @@ const text = z.string().check(z.minLength(1), z.maxLength(1024));
 const returnUrlSchema = z.string().check(
   z.maxLength(2048),
   z.refine((value) => {
-    if (!URL.canParse(value) || /[\s\\]/.test(value)) return false;
+    // URL drops control characters and spaces, and puts missing slashes in: what was registered would not be what is gone to.
+    if (!URL.canParse(value) || /[\s\p{Cc}\\]/u.test(value) || !/^https?:\/\/[^/]/i.test(value)) return false;
     const url = new URL(value);
     if (url.username || url.password || url.hash) return false;
     return url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url.hostname));

@@ -1,5 +1,4 @@
 import { validationError } from '../errors.ts';
-import { requireSupportedBinding } from '../flow/issue-flow.ts';
 import { readCertificate } from '../providers/msteams/certificate.ts';
 import { isGuid } from '../providers/msteams/tenant.ts';
 import type { Configurations, Credentials, ProviderId } from './integration.ts';
@@ -9,13 +8,12 @@ const proofs = { secret: ['secretKey'], certificate: ['certificate'], aws: [] } 
 
 /**
  * @param held credentials by name; of secrets it counts only that they are there
- * @throws ChatConnectError `validation_failed` without a client id or proof, `unsupported_binding`
+ * @throws ChatConnectError `validation_failed` without a client id or proof
  */
 export function requireUsable(providerId: ProviderId, configurations: Configurations, held: Credentials): void {
   const proof = proofs[providerId === 'msteams' ? (configurations.clientAuth ?? 'secret') : 'secret'];
   const missing = (['clientId', ...proof] as const).filter((name) => held[name] === undefined);
   if (missing.length > 0) throw validationError(missing.map((name) => `credentials.${name}: is required`));
-  requireSupportedBinding(configurations.binding);
 }
 
 /** @throws ChatConnectError `validation_failed` when the provider could not have given such credentials */

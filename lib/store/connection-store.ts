@@ -88,11 +88,13 @@ function indexesOf(connection: Connection): Record<string, string> {
   return {
     listOrder: listOrderOf(connection.createdAt, connection.subjectKey),
     environmentIndex: listOf.inEnvironment('CONN', environmentId),
-    subscriberIndex:
-      subscriberId === undefined
-        ? listOf.shared('CONN', environmentId, contextKeys)
-        : listOf.ofSubscriber('CONN', environmentId, subscriberId),
     integrationIndex: listOf.ofIntegration('CONN', environmentId, integrationId),
-    contextsIndex: listOf.withContexts('CONN', environmentId, contextKeys),
+    ...(!connection.isInstall && {
+      subscriberIndex:
+        subscriberId === undefined
+          ? listOf.shared('CONN', environmentId, contextKeys)
+          : listOf.ofSubscriber('CONN', environmentId, subscriberId),
+      contextsIndex: listOf.withContexts('CONN', environmentId, contextKeys),
+    }),
   };
 }

@@ -1,5 +1,6 @@
 import { PutCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import {
+  type AwaitingFlow,
   type ExchangedFlow,
   type FinishableFlow,
   type Flow,
@@ -73,6 +74,24 @@ export interface FlowStore {
   keepExchange(
     flow: RedeemedFlow,
     kept: { exchange: string; asOf: number; expiresAt: number; dueAt: string },
+  ): Promise<ExchangedFlow | undefined>;
+  /** Lets a sealed exchange wait for the product's confirmation, which is given with a handle. */
+  awaitConfirmation(
+    flow: ExchangedFlow,
+    waiting: { confirmHash: string; usableUntil: number; dueAt: string; expiresAt: number },
+  ): Promise<AwaitingFlow | undefined>;
+  /** Another handle for the same wait. */
+  replaceHandle(flow: AwaitingFlow, confirmHash: string): Promise<AwaitingFlow | undefined>;
+  /** The one write after which a flow may be finished, from its sealed exchange. */
+  confirm(
+    flowId: string,
+    conditions: { confirmHash: string; now: number },
+    confirmed: { confirmedAt: number; dueAt: string; expiresAt: number },
+  ): Promise<ExchangedFlow | undefined>;
+  /** Decides how a flow that nobody has confirmed ends; its exchange stays sealed until what it holds is let go. */
+  decideFailure(
+    flow: ExchangedFlow,
+    decided: { failure: FlowFailureCode; dueAt: string },
   ): Promise<ExchangedFlow | undefined>;
   /** Lets a flow wait for the provider; its sealed answer is erased. */
   hold(
@@ -199,6 +218,41 @@ export function dynamoFlowStore(db: Database): FlowStore {
       });
       return exchanged as ExchangedFlow | undefined;
     },
+    async awaitConfirmation(flow, waiting) {
+      const awaiting = await update(flow.flowId, {
+        set: { status: 'AWAITING_CONFIRMATION', ...waiting },
+        // The last part: the SDK repeats a write whose answer was lost.
+        condition:
+          '#attempt = :mine AND ((#status = :exchanged AND attribute_not_exists(#confirmedAt) AND attribute_not_exists(#failure)) OR (#status = :status AND #confirmHash = :confirmHash))',
+        values: { mine: flow.attempt, exchanged: 'EXCHANGED' },
+      });
+      return awaiting as AwaitingFlow | undefined;
+    },
+    async replaceHandle(flow, confirmHash) {
+      const renewed = await update(flow.flowId, {
+        set: { confirmHash },
+        condition: '#status = :awaiting AND #attempt = :mine',
+        values: { awaiting: 'AWAITING_CONFIRMATION', mine: flow.attempt },
+      });
+      return renewed as AwaitingFlow | undefined;
+    },
+    async confirm(flowId, { confirmHash, now }, confirmed) {
+      const exchanged = await update(flowId, {
+        set: { status: 'EXCHANGED', ...confirmed },
+        condition: '#status = :awaiting AND #confirmHash = :given AND #usableUntil > :now',
+        values: { awaiting: 'AWAITING_CONFIRMATION', given: confirmHash, now },
+      });
+      return exchanged as ExchangedFlow | undefined;
+    },
+    async decideFailure(flow, decided) {
+      const exchanged = await update(flow.flowId, {
+        set: { status: 'EXCHANGED', ...decided },
+        condition:
+          '#attempt = :mine AND #status IN (:awaiting, :exchanged) AND attribute_not_exists(#confirmedAt) AND attribute_not_exists(#failure)',
+        values: { mine: flow.attempt, awaiting: 'AWAITING_CONFIRMATION', exchanged: 'EXCHANGED' },
+      });
+      return exchanged as ExchangedFlow | undefined;
+    },
     async hold(flow, held) {
       const pending = await update(flow.flowId, {
         set: { status: 'PENDING', exchange: undefined, ...held },
@@ -249,4 +303,4 @@ export function dynamoFlowStore(db: Database): FlowStore {
   };
 }
 
-const openStatuses = ['REDEEMING', 'EXCHANGED', 'PENDING'];
+const openStatuses = ['REDEEMING', 'EXCHANGED', 'AWAITING_CONFIRMATION', 'PENDING'];

@@ -8,6 +8,7 @@ import {
   ifConditionHolds,
   parseRow,
   type RowKey,
+  type RowUpdate,
   schemaVersion,
   updateOf,
 } from './database.ts';
@@ -21,6 +22,11 @@ export interface GrantStore {
    * @returns false when a newer row is there, or a revocation is under way
    */
   putIfNewer(grant: Omit<Grant, 'version'>, now: number): Promise<boolean>;
+  /**
+   * The same for a token of which nobody knows when it was given: one that expires is replaced only by one that expires
+   * later, since an app that rotates its tokens never stops doing so.
+   */
+  putIfLater(grant: Omit<Grant, 'version'>, now: number): Promise<boolean>;
   /** Tells whoever is about to end the grant that somebody has begun to use it. @returns false when it is over */
   renew(environmentId: string, grantId: string): Promise<boolean>;
   /** Says that a connection uses the grant; a grant without references may be revoked. */
@@ -56,6 +62,29 @@ export type UserGrantMark = z.infer<typeof userGrantMarkSchema>;
 
 export function dynamoGrantStore(db: Database): GrantStore {
   const TableName = db.tables.connections;
+  async function put(
+    grant: Omit<Grant, 'version'>,
+    now: number,
+    also?: Pick<RowUpdate, 'condition' | 'values'>,
+  ): Promise<boolean> {
+    const notRevoking = 'attribute_not_exists(pk) OR #status <> :revoking OR #revokingUntil <= :now';
+    const conditions = [fenceCondition, notRevoking, ...(also ? [also.condition] : [])];
+    const written = await ifConditionHolds(
+      db.client.send(
+        new UpdateCommand({
+          TableName,
+          Key: keyOf.grant(grant.environmentId, grant.grantId),
+          ...updateOf({
+            set: { schemaVersion, ...optional, ...grant, ...dueBucket(grant) },
+            increment: ['version'],
+            condition: `(${conditions.join(') AND (')})`,
+            values: { revoking: 'revoking', now, ...also?.values },
+          }),
+        }),
+      ),
+    );
+    return written !== undefined;
+  }
   async function putUnlessRenewed(key: RowKey, row: Reference | UserGrantMark): Promise<void> {
     await ifConditionHolds(
       db.client.send(
@@ -101,23 +130,12 @@ export function dynamoGrantStore(db: Database): GrantStore {
   }
   return {
     get: (environmentId, grantId) => getRow(db, 'connections', keyOf.grant(environmentId, grantId), grantSchema),
-    async putIfNewer(grant, now) {
-      const written = await ifConditionHolds(
-        db.client.send(
-          new UpdateCommand({
-            TableName,
-            Key: keyOf.grant(grant.environmentId, grant.grantId),
-            ...updateOf({
-              set: { schemaVersion, ...optional, ...grant, ...dueBucket(grant) },
-              increment: ['version'],
-              condition: `(${fenceCondition}) AND (attribute_not_exists(pk) OR #status <> :revoking OR #revokingUntil <= :now)`,
-              values: { revoking: 'revoking', now },
-            }),
-          }),
-        ),
-      );
-      return written !== undefined;
-    },
+    putIfNewer: (grant, now) => put(grant, now),
+    putIfLater: (grant, now) =>
+      put(grant, now, {
+        condition: 'attribute_not_exists(#tokenExpiresAt) OR #status <> :active OR #tokenExpiresAt < :expiresAt',
+        values: { active: 'active', expiresAt: grant.tokenExpiresAt ?? 0 },
+      }),
     async renew(environmentId, grantId) {
       const written = await ifConditionHolds(
         db.client.send(

@@ -9,9 +9,10 @@ import type { FunctionName } from '../../infra/routes.ts';
 const budgets: Readonly<Record<FunctionName, number>> = {
   'generate-oauth-url': 330_000,
   start: 310_000,
-  'slack-callback': 499_000,
-  'msteams-callback': 900_000,
-  sweep: 975_000,
+  'slack-callback': 520_000,
+  'msteams-callback': 920_000,
+  'confirm-flow': 1_020_000,
+  sweep: 1_000_000,
   integrations: 343_000,
   'channel-connections': 380_000,
   'channel-endpoints': 369_000,

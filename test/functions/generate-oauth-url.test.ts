@@ -168,7 +168,7 @@ describe('the conditional rules', () => {
     ],
     [connect, { integrationIdentifier: 'slack', subscriberId: 'a'.repeat(1025) }, 422, /at most 1024/],
     [connect, { integrationIdentifier: 'slack', subscriberId: 'a', binding: 'popup' }, 422, /binding/],
-    [connect, { integrationIdentifier: 'slack', subscriberId: 'a', binding: 'confirm' }, 400, /not supported yet/],
+    [connect, { integrationIdentifier: 'slack', subscriberId: 'a', binding: 'confirm' }, 400, /needs a returnUrl/],
     [
       connect,
       { integrationIdentifier: 'slack', subscriberId: 'a', returnUrl: 'https://evil.example' },

@@ -363,6 +363,108 @@ export function describeFlowStore(database: () => Database): void {
       });
     });
 
+    describe('the confirmation', () => {
+      const until = builtAt + 600_000;
+      const waiting = { confirmHash: 'handle', usableUntil: until, dueAt: 'later', expiresAt: later };
+      const given = { confirmHash: 'handle', now: builtAt + 1_000 };
+      const confirmed = { confirmedAt: builtAt + 1_000, dueAt: 'soon', expiresAt: later };
+      const decided = { failure: 'confirmation_missing', dueAt: 'soon' } as const;
+
+      async function awaiting() {
+        const { flows, flow } = await exchanged();
+        const awaitingFlow = await flows.awaitConfirmation(flow, waiting);
+        if (!awaitingFlow) throw new Error('the flow does not wait');
+        return { flows, flow: awaitingFlow };
+      }
+
+      it('is waited for with the exchange sealed', async () => {
+        const { flows, flow } = await exchanged();
+
+        const awaitingFlow = await flows.awaitConfirmation(flow, waiting);
+
+        expect(awaitingFlow).toEqual({ ...flow, status: 'AWAITING_CONFIRMATION', ...waiting });
+      });
+
+      it('is waited for with the first handle, also when the answer to that write was lost', async () => {
+        const { flows, flow } = await awaiting();
+
+        const other = await flows.awaitConfirmation(flow, { ...waiting, confirmHash: 'other' });
+        const same = await flows.awaitConfirmation(flow, waiting);
+
+        expect(other).toBeUndefined();
+        expect(same).toEqual(flow);
+      });
+
+      it('takes the flow back to EXCHANGED once', async () => {
+        const { flows, flow } = await awaiting();
+
+        const results = await Promise.all(
+          Array.from({ length: 10 }, () => flows.confirm(flow.flowId, given, confirmed)),
+        );
+
+        expect(results.filter((result) => result !== undefined)).toEqual([
+          { ...flow, status: 'EXCHANGED', ...confirmed },
+        ]);
+      });
+
+      it('leaves nothing to wait for, and nothing to give up', async () => {
+        const { flows, flow } = await awaiting();
+        const confirmedFlow = await flows.confirm(flow.flowId, given, confirmed);
+
+        expect(await flows.awaitConfirmation(flow, waiting)).toBeUndefined();
+        expect(await flows.replaceHandle(flow, 'other')).toBeUndefined();
+        expect(await flows.decideFailure(flow, decided)).toBeUndefined();
+        expect(await flows.get(flow.flowId)).toEqual(confirmedFlow);
+      });
+
+      it.each([
+        ['with another handle', { ...given, confirmHash: 'other' }],
+        ['at its end', { ...given, now: until }],
+      ])('%s is refused', async (_, wrong) => {
+        const { flows, flow } = await awaiting();
+
+        expect(await flows.confirm(flow.flowId, wrong, confirmed)).toBeUndefined();
+        expect(await flows.get(flow.flowId)).toEqual(flow);
+      });
+
+      it('takes the handle given last', async () => {
+        const { flows, flow } = await awaiting();
+
+        const renewed = await flows.replaceHandle(flow, 'second');
+
+        expect(renewed).toEqual({ ...flow, confirmHash: 'second' });
+        expect(await flows.confirm(flow.flowId, given, confirmed)).toBeUndefined();
+        expect(await flows.confirm(flow.flowId, { ...given, confirmHash: 'second' }, confirmed)).toBeDefined();
+      });
+
+      it.each([
+        ['waits', awaiting],
+        ['was cut off before it waited', exchanged],
+      ])('of a flow that %s can be given up, with the exchange sealed', async (_, setup) => {
+        const { flows, flow } = await setup();
+
+        const givenUp = await flows.decideFailure(flow, decided);
+
+        expect(givenUp).toEqual({ ...flow, status: 'EXCHANGED', ...decided });
+        expect(await flows.decideFailure(flow, { ...decided, failure: 'confirmation_mismatch' })).toBeUndefined();
+        expect(await flows.confirm(flow.flowId, given, confirmed)).toBeUndefined();
+        expect(await flows.awaitConfirmation(flow, waiting)).toBeUndefined();
+        expect((await flows.fail(givenUp as Flow, end))?.status).toBe('FAILED');
+      });
+
+      it('is nothing for a flow of another attempt, or one that is over', async () => {
+        const { flows, flow } = await awaiting();
+        const other = { ...flow, attempt: 'other' };
+
+        expect(await flows.awaitConfirmation(other, { ...waiting, confirmHash: 'other' })).toBeUndefined();
+        expect(await flows.replaceHandle(other, 'other')).toBeUndefined();
+        expect(await flows.decideFailure(other, decided)).toBeUndefined();
+        expect(await flows.complete(flow, completion)).toBeUndefined();
+        await flows.fail(flow, end);
+        expect(await flows.confirm(flow.flowId, given, confirmed)).toBeUndefined();
+      });
+    });
+
     describe('complete', () => {
       it('keeps the outcome and erases the exchange and what made the flow due', async () => {
         const { flows, flow } = await exchanged();

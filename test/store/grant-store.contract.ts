@@ -115,6 +115,41 @@ export function describeGrantStore(database: () => Database): void {
       });
     });
 
+    describe('putIfLater', () => {
+      it.each<[string, number | undefined, number | undefined, boolean]>([
+        ['replaces a token that expires earlier', 100, 101, true],
+        ['gives way to one that expires at the same time', 100, 100, false],
+        ['gives way to one that expires later', 100, 99, false],
+        ['gives way to one that expires, with one that does not', 100, undefined, false],
+        ['replaces one that does not expire', undefined, 99, true],
+        ['replaces one that does not expire by one that does not either', undefined, undefined, true],
+      ])('%s', async (_, current, tokenExpiresAt, written) => {
+        const { grants, grant, put } = setup();
+        await put({ tokenExpiresAt: current });
+
+        const later = grant({ tokenExpiresAt, asOf: builtAt + 1 });
+
+        expect(await grants.putIfLater(later, builtAt)).toBe(written);
+      });
+
+      it('replaces what has ended, however long it would have lasted', async () => {
+        const { grants, grant, put } = setup();
+        const ending = await grants.beginRevocation(await put({ tokenExpiresAt: 100 }), revocation);
+        await grants.endRevocation(ending as Grant);
+
+        const next = grant({ tokenExpiresAt: 50, asOf: revocation.asOf + 1 });
+
+        expect(await grants.putIfLater(next, builtAt)).toBe(true);
+      });
+
+      it('keeps to the time fence as well', async () => {
+        const { grants, grant, put } = setup();
+        await put({ tokenExpiresAt: 100 });
+
+        expect(await grants.putIfLater(grant({ tokenExpiresAt: 101, asOf: builtAt - 1 }), builtAt)).toBe(false);
+      });
+    });
+
     describe('references', () => {
       it('has none at first, also when the grant itself is there', async () => {
         const { grants, grant, grantId, environmentId } = setup();

@@ -1,7 +1,8 @@
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import * as sweep from '../../functions/sweep.ts';
 import { localClientConfig } from '../../infra/local/embedded-dynamodb.ts';
 import { createContext } from '../../infra/local/lambda-context.ts';
-import { composeHandlers } from '../../infra/local/local-service.ts';
+import { composeHandlers, withoutAws } from '../../infra/local/local-service.ts';
 import { routeMatcher } from '../../infra/local/match-route.ts';
 import { routes } from '../../infra/routes.ts';
 import { parseHandle } from '../../lib/flow/handle.ts';
@@ -26,7 +27,7 @@ export function startInstance(
     new DynamoDBClient({ ...localClientConfig(service.db.endpoint), maxAttempts: options.maxAttempts ?? 1 }),
   );
   const faults = injectFaults(client);
-  const handlers = composeHandlers({
+  const parts = {
     db: { client, tables: service.db.tables },
     keyWrapper: service.keyWrapper,
     slackBaseUrl: service.slack.url,
@@ -37,7 +38,9 @@ export function startInstance(
     log: service.log,
     now: service.now,
     ...(options.fetch && { fetch: options.fetch }),
-  });
+  };
+  const handlers = composeHandlers(parts);
+  const awsAssertion = withoutAws(service.log);
   return {
     faults,
     hit: (callback: string, cookies: string[] = []): Promise<HttpResult> => {
@@ -61,6 +64,9 @@ export function startInstance(
       handlers.start(startEvent('GET', startUrl), createContext('start')),
     press: (startUrl: string, headers: Record<string, string>): Promise<HttpResult> =>
       handlers.start({ ...startEvent('POST', startUrl), headers }, createContext('start')),
+    confirm: (apiKey: string, body: object): Promise<HttpResult> =>
+      handlers['confirm-flow'](confirmEvent(apiKey, body), createContext('confirm-flow')),
+    sweep: sweep.createHandler(sweep.compose({ ...parts, awsAssertion, isFederated: () => true })),
     /** Does something just before the first command that is looked for is sent. */
     before(matches: (command: Command) => boolean, act: () => Promise<unknown>) {
       let acted = false;
@@ -106,6 +112,14 @@ const matchRoute = routeMatcher(routes);
 function startEvent(method: string, startUrl: string): HttpEvent {
   const ticket = new URL(startUrl).pathname.split('/').at(-1) ?? '';
   return { ...eventOf(method, startUrl), routeKey: `${method} /connect/{ticket}`, pathParameters: { ticket } };
+}
+
+function confirmEvent(apiKey: string, body: object): HttpEvent {
+  return {
+    ...eventOf('POST', 'http://localhost/v1/integrations/chat/oauth/confirm'),
+    headers: { authorization: `ApiKey ${apiKey}`, 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+  };
 }
 
 function eventOf(method: string, address: string): HttpEvent {

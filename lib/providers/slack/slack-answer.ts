@@ -70,7 +70,8 @@ export function answerForLibrary(body: string, elapsedMilliseconds = 0): string 
   return JSON.stringify({ ...(aged(answer) as object), team, authed_user: aged(answer['authed_user'] ?? {}) });
 }
 
-function withoutNulls(value: unknown): unknown {
+/** Leaves out what is null, at any depth. */
+export function withoutNulls(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(withoutNulls);
   if (!isRecord(value)) return value;
   const kept = Object.entries(value).filter(([, member]) => member !== null);

@@ -135,7 +135,7 @@ describe('tokens of AWS for Entra', () => {
       .flatMap(([, policy]) => (policy.Properties['PolicyDocument'] as { Statement: Statement[] }).Statement)
       .filter((statement) => JSON.stringify(statement.Action).includes('sts:'));
 
-    expect(statements).toHaveLength(2);
+    expect(statements).toHaveLength(3);
     for (const statement of statements) {
       expect(statement).toEqual({
         Effect: 'Allow',
@@ -187,6 +187,13 @@ describe('the functions', () => {
       ...unwraps,
       ...provesApps,
     ],
+    'confirm-flow': [
+      ...connections('GetItem', 'BatchGetItem', 'PutItem', 'UpdateItem', 'DeleteItem', 'Query'),
+      ...queries('byConnection'),
+      ...flows('GetItem', 'UpdateItem'),
+      ...unwraps,
+      ...provesApps,
+    ],
     sweep: [
       ...connections('GetItem', 'BatchGetItem', 'PutItem', 'UpdateItem', 'DeleteItem', 'Query'),
       ...queries('byConnection', 'due'),
@@ -223,6 +230,7 @@ describe('the functions', () => {
     start: { ...everywhere, ...tables },
     'slack-callback': { ...everywhere, ...tables, VAULT_KEY_ARN: `${vaultKeyId}.Arn` },
     'msteams-callback': { ...everywhere, ...tables, VAULT_KEY_ARN: `${vaultKeyId}.Arn` },
+    'confirm-flow': { ...everywhere, ...tables, VAULT_KEY_ARN: `${vaultKeyId}.Arn` },
     sweep: { ...everywhere, ...tables, VAULT_KEY_ARN: `${vaultKeyId}.Arn` },
     integrations: { ...everywhere, ...tables, VAULT_KEY_ARN: `${vaultKeyId}.Arn` },
     'channel-connections': { ...everywhere, ...tables, VAULT_KEY_ARN: `${vaultKeyId}.Arn` },
@@ -386,6 +394,7 @@ describe('the outputs', () => {
       FlowsTableName: flowsId,
       VaultKeyArn: `${vaultKeyId}.Arn`,
       MsteamsCallbackRoleArn: render(functionResource('msteams-callback').properties['Role']),
+      ConfirmFlowRoleArn: render(functionResource('confirm-flow').properties['Role']),
       SweepRoleArn: render(functionResource('sweep').properties['Role']),
     });
   });

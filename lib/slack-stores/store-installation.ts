@@ -1,0 +1,165 @@
+import type { Installation } from '@slack/oauth';
+import { type Connection, derivedIdentifier, fence, installKeyOf, leftBehind } from '../connection/connection.ts';
+import { randomToken } from '../crypto.ts';
+import type { Granted } from '../flow/granted.ts';
+import type { Grant, Token } from '../grant/grant.ts';
+import { sealToken } from '../grant/token-vault.ts';
+import type { Integration } from '../integration/integration.ts';
+import { grantedOf } from '../providers/slack/granted-of.ts';
+import {
+  grantIdIn,
+  type InstallationDeps,
+  parseInstallation,
+  requireIntegration,
+  sealDetails,
+} from './installation.ts';
+import { InstallationError } from './installation-error.ts';
+
+/** One install: what its rows reflect. */
+interface Install {
+  readonly integration: Integration;
+  readonly granted: Granted;
+  readonly asOf: number;
+  readonly flowId: string;
+}
+
+/** What an install gives: the account's bot, or a person's own token. */
+interface Part {
+  readonly token: Token;
+  readonly scopes: readonly string[];
+  readonly userId?: string | undefined;
+}
+
+const maxRounds = 8;
+
+/**
+ * Writes what an install brought, in an order of which every prefix is a valid state: references, grants, connections,
+ * and what no grant holds. An install without a bot, or without a person's token, leaves the one that is there.
+ * @throws InstallationError
+ */
+export async function storeInstallation(deps: InstallationDeps, given: Installation): Promise<void> {
+  const integration = await requireIntegration(deps);
+  const { installation, details } = parseInstallation(given);
+  const { applicationId } = integration.credentials;
+  if (applicationId !== undefined && installation.appId !== applicationId) {
+    throw new InstallationError('wrong_app', 'The installation is of another app than the integration');
+  }
+  const granted = grantedOf(installation);
+  const install: Install = { integration, granted, asOf: deps.now(), flowId: randomToken(16) };
+  const { bot, user } = granted;
+  const person = user?.token && { token: user.token, scopes: user.scopes, userId: user.userId };
+  if (person) await markUserGrant(deps, install, person.userId);
+  if (bot) await storePart(deps, install, bot);
+  if (person) await storePart(deps, install, person);
+  const { environmentId, installations } = deps;
+  const { asOf, flowId } = install;
+  const grantId = grantIdIn(deps, granted.account.id);
+  await installations.putIfNewer(environmentId, grantId, {
+    installerId: installation.user.id,
+    ...(await sealDetails(deps, grantId, details, flowId)),
+    asOf,
+    flowId,
+  });
+}
+
+/**
+ * Whoever uninstalls an app ends the tokens of its users as well, so it is said beside the account's grant that there is
+ * one. Writing that grant, or renewing it, comes after: its version changes for whoever has not seen the mark.
+ */
+async function markUserGrant(deps: InstallationDeps, install: Install, userId: string): Promise<void> {
+  const { environmentId, integrationId, grants } = deps;
+  const { account, bot } = install.granted;
+  const grantId = grantIdIn(deps, account.id);
+  const userGrantId = grantIdIn(deps, account.id, userId);
+  await grants.addReference(environmentId, userGrantId, installKeyOf(integrationId, account.id, userId), install);
+  await grants.addUserGrant(environmentId, grantId, userGrantId, install);
+  if (!bot) await grants.renew(environmentId, grantId);
+}
+
+async function storePart(deps: InstallationDeps, install: Install, part: Part): Promise<void> {
+  const { environmentId, integrationId, grants } = deps;
+  const { account, bot } = install.granted;
+  const grantId = grantIdIn(deps, account.id, part.userId);
+  const subjectKey = installKeyOf(integrationId, account.id, part.userId);
+  if (part.userId === undefined) await grants.addReference(environmentId, grantId, subjectKey, install);
+  const { asOf, flowId } = install;
+  const grant: Omit<Grant, 'version'> = {
+    grantId,
+    environmentId,
+    integrationId,
+    providerId: 'slack',
+    account,
+    userId: part.userId,
+    source: 'flow',
+    credential: 'token',
+    ...(await sealToken(deps.vault, environmentId, grantId, part.token, flowId)),
+    scopes: [...part.scopes],
+    status: 'active',
+    ...(part.userId === undefined && {
+      appId: bot?.appId,
+      botUserId: bot?.botUserId,
+      botId: bot?.botId,
+      enterpriseUrl: bot?.enterpriseUrl,
+    }),
+    asOf,
+    flowId,
+  };
+  if (!(await grants.putIfLater(grant, deps.now())) && !(await grants.renew(environmentId, grantId))) {
+    await giveWay(deps, grant);
+  }
+  await writeConnection(deps, install, part, grantId, subjectKey);
+}
+
+/** There is no token to go on with: the one that came may be the one that is just being ended. */
+async function giveWay({ grants, now }: InstallationDeps, { environmentId, grantId }: Omit<Grant, 'version'>) {
+  const current = await grants.get(environmentId, grantId);
+  if (current?.status === 'revoking' && (current.revokingUntil ?? 0) > now()) {
+    throw new InstallationError('revocation_in_progress', 'A token of the account is being revoked; install once more');
+  }
+  throw new InstallationError('deleted_meanwhile', 'The installation was deleted meanwhile; install once more');
+}
+
+async function writeConnection(
+  deps: InstallationDeps,
+  { integration, granted, asOf, flowId }: Install,
+  { scopes, userId }: Part,
+  grantId: string,
+  subjectKey: string,
+): Promise<void> {
+  const { environmentId, integrationId, connections } = deps;
+  const isPerson = userId !== undefined;
+  for (let round = 0; round < maxRounds; round += 1) {
+    const existing = await connections.get(environmentId, subjectKey);
+    const living = existing?.deletedAt === undefined ? existing : undefined;
+    if (fence(existing, { asOf, flowId }) === 'newer') {
+      if (living) return;
+      throw new InstallationError('deleted_meanwhile', 'The installation was deleted meanwhile; install once more');
+    }
+    const now = new Date(deps.now()).toISOString();
+    const connection: Connection = {
+      subjectKey,
+      identifier: living?.identifier ?? derivedIdentifier(subjectKey),
+      environmentId,
+      integrationId,
+      integrationIdentifier: integration.identifier,
+      providerId: 'slack',
+      contextKeys: [],
+      isInstall: true,
+      grantId: isPerson ? undefined : grantId,
+      userGrantId: isPerson ? grantId : undefined,
+      ...leftBehind(existing, isPerson ? { userGrantId: grantId } : { grantId }, deps.now()),
+      account: granted.account,
+      botUserId: isPerson ? undefined : granted.bot?.botUserId,
+      approverId: granted.user?.userId,
+      scopes: [...scopes],
+      status: 'active',
+      createdAt: living?.createdAt ?? now,
+      updatedAt: now,
+      asOf,
+      flowId,
+      revision: randomToken(12),
+    };
+    if (await connections.put(connection, existing?.revision)) return;
+  }
+  throw new Error('other writers kept changing the connection');
+}
