@@ -116,7 +116,7 @@ describe('the vault key', () => {
       .flatMap(([, policy]) => (policy.Properties['PolicyDocument'] as { Statement: Statement[] }).Statement)
       .filter((statement) => JSON.stringify(statement.Resource).includes(vaultKeyId));
 
-    expect(statements).toHaveLength(6);
+    expect(statements).toHaveLength(7);
     for (const statement of statements) {
       expect(statement).toMatchObject({
         Action: 'kms:Decrypt',
