@@ -19,7 +19,7 @@ import { awsKeyWrapper } from '../lib/vault/aws-key-wrapper.ts';
 import { environmentVault } from '../lib/vault/environment-vault.ts';
 import type { Vault } from '../lib/vault/vault.ts';
 
-const confirmBody = z.strictObject({
+export const confirmBody = z.strictObject({
   handle: z.string().check(z.maxLength(1024)),
   subscriberId: z.optional(textSchema),
   context: z.optional(z.unknown()),

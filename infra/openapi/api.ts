@@ -1,5 +1,6 @@
 import { connectionOperations } from './channel-connections.ts';
 import { endpointOperations } from './channel-endpoints.ts';
+import { confirmOperations } from './confirm-flow.ts';
 import { integrationOperations } from './integrations.ts';
 import { oauthUrlOperations } from './oauth-urls.ts';
 import type { Operations } from './operation.ts';
@@ -20,9 +21,9 @@ export const api: readonly Tag[] = [
     operations: integrationOperations,
   },
   {
-    name: 'OAuth URLs',
-    description: 'Each starts a flow: one attempt to connect a workspace or tenant, or to link a person.',
-    operations: oauthUrlOperations,
+    name: 'Flows',
+    description: 'Attempts to connect a workspace or tenant, or to link a person. Each begins with an OAuth URL.',
+    operations: { ...oauthUrlOperations, ...confirmOperations },
   },
   {
     name: 'Channel connections',

@@ -45,7 +45,7 @@ const createRequest = described(z.extend(createBody, { context: z.optional(conte
 });
 described(updateBody, { workspace: 'What is connected from now on.', auth: 'What you connect it with.' });
 
-const connection = named(
+export const connection = named(
   'ChannelConnection',
   described(
     z.object({
@@ -83,7 +83,7 @@ const connection = named(
   ),
 );
 
-const acmeSlack = {
+export const acmeSlack = {
   identifier: 'acme-slack',
   channel: 'chat',
   providerId: 'slack',

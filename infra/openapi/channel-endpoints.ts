@@ -79,7 +79,7 @@ function endpointOf<Type extends string, Payload extends z.ZodMiniType>(id: stri
   return named(id, described(z.object({ ...shape, type: z.literal(type), endpoint: payload }), texts));
 }
 
-const endpoint = named(
+export const endpoint = named(
   'ChannelEndpoint',
   z.discriminatedUnion('type', [
     endpointOf('SlackChannelEndpoint', 'slack_channel', slackChannel),

@@ -25,7 +25,13 @@ const texts = {
   error: 'What is wrong, for programs. It does not change.',
 };
 
-const plain = named('Error', described(z.object(shape), texts));
+const plain = named(
+  'Error',
+  described(z.object({ ...shape, reason: z.optional(z.string()) }), {
+    ...texts,
+    reason: 'What led to it, as a code of its own. Only some codes have one.',
+  }),
+);
 const fieldErrors = described(z.object({ messages: z.array(z.string()), value: z.optional(z.unknown()) }), {
   messages: 'Each names the field that it is about.',
   value: 'Always `No Value Recorded`: values are not repeated.',

@@ -27,7 +27,7 @@ const credentials = named(
 
 const settings = {
   binding:
-    'Who may finish a flow: whoever opens the link, or the browser in which Continue was pressed. `confirm` is not supported yet. Default: `direct`.',
+    'Who may finish a flow: whoever opens the link, the browser in which Continue was pressed, or that browser once your backend has confirmed it. Default: `direct`.',
   accountChange: 'Whether a reconnect may move a connection to another workspace or tenant. Default: `allow`.',
   revoke:
     'What becomes of a token that nobody needs any more: it is ended, the app is removed from the workspace, or nothing. Default: `token`.',
@@ -150,6 +150,13 @@ const hmacBody = {
   credentials: { ...slackBody.credentials, hmac: true },
 } as const;
 
+const confirmBody = {
+  providerId: 'slack',
+  identifier: 'slack-confirm',
+  credentials: slackBody.credentials,
+  configurations: { binding: 'confirm', scopes, returnUrls: slackBody.configurations.returnUrls },
+} as const;
+
 const slackId = '65a4fb2e8c1d4e0007b3c9d1';
 
 function shown(body: { identifier: string; name?: string; providerId: string; configurations?: object }) {
@@ -204,24 +211,17 @@ export const integrationOperations: Operations = {
     idempotency: 'once',
     body: createRequest,
     answers: { 201: { description: 'The integration, without its credentials.', content: dataOf(integration) } },
-    errors: ['conflict', 'unsupported_binding'],
+    errors: ['conflict'],
     examples: {
       slack: created('A Slack app', slackBody),
       teams: created('An Entra app', teamsBody),
       hmac: created('A Slack app whose requests need a context hash', hmacBody),
+      confirm: created('A Slack app whose connections your backend confirms', confirmBody),
       taken: {
         summary: 'The identifier is taken',
         after: ['createIntegration.slack'],
         body: slackBody,
         answer: { error: 'conflict', message: 'Integration with identifier already exists' },
-      },
-      binding: {
-        summary: 'A binding that is not supported',
-        body: { ...slackBody, configurations: { binding: 'confirm' } },
-        answer: {
-          error: 'unsupported_binding',
-          message: 'The binding "confirm" is not supported yet. Use "browser".',
-        },
       },
       incomplete: {
         summary: 'No client secret',
@@ -270,13 +270,7 @@ export const integrationOperations: Operations = {
     path: { integrationId: '`_id` of the integration.' },
     body: updateRequest,
     answers: { 200: { description: 'The integration, without its credentials.', content: dataOf(integration) } },
-    errors: [
-      'integration_not_found',
-      'no_properties',
-      'identifier_immutable',
-      'unsupported_binding',
-      'client_id_in_use',
-    ],
+    errors: ['integration_not_found', 'no_properties', 'identifier_immutable', 'client_id_in_use'],
     raceErrors: ['conflict'],
     examples: {
       activate: updates('Make it active', { active: true }, { active: true }),
@@ -296,12 +290,6 @@ export const integrationOperations: Operations = {
         { identifier: 'slack-2' },
         'identifier_immutable',
         'The identifier of an integration cannot be changed.',
-      ),
-      binding: refuses(
-        'A binding that is not supported',
-        { configurations: { binding: 'confirm' } },
-        'unsupported_binding',
-        'The binding "confirm" is not supported yet. Use "browser".',
       ),
       otherApp: {
         ...refuses(

@@ -14,7 +14,7 @@ const shared = {
 const common = {
   ...shared,
   returnUrl: 'Where the browser goes afterwards: one of `configurations.returnUrls`, character by character.',
-  binding: 'Who may finish the flow: as the integration says, or fewer. `confirm` is not supported yet.',
+  binding: 'Who may finish the flow: as the integration says, or fewer.',
 };
 const connect = {
   ...common,
@@ -70,6 +70,7 @@ const botUrl = slackAuthorizationUrl('https://slack.com', {
   ...slackRequest,
   scopes: { bot: ['chat:write', 'channels:read'] },
 });
+const startUrl = `${exampleUrl}/connect/${state}`;
 const userUrl = slackAuthorizationUrl('https://slack.com', { ...slackRequest, scopes: { user: ['identity.basic'] } });
 const consentUrl = adminConsentUrl('https://login.microsoftonline.com', {
   clientId: '6f1c2a34-5b6d-4e7f-8a9b-0c1d2e3f4a5b',
@@ -78,6 +79,7 @@ const consentUrl = adminConsentUrl('https://login.microsoftonline.com', {
 });
 
 const slack = ['createIntegration.slack'];
+const returnUrl = 'https://product.example/settings';
 const acme = { tenant: 'acme' };
 const acmeSlack = { integrationIdentifier: 'slack', subscriberId: 'user-1', context: acme };
 
@@ -106,11 +108,18 @@ const refused = {
     "returnUrl must equal one of the integration's configurations.returnUrls, character by character.",
   ),
   binding: refuses(
-    'A binding that is not supported',
-    slack,
-    { ...acmeSlack, binding: 'confirm' },
+    'A looser binding than the integration’s',
+    ['createIntegration.confirm'],
+    { ...acmeSlack, integrationIdentifier: 'slack-confirm', returnUrl, binding: 'direct' },
     'unsupported_binding',
-    'The binding "confirm" is not supported yet. Use "browser".',
+    'The integration demands the binding "confirm" or a stricter one.',
+  ),
+  noReturnUrl: refuses(
+    'Nowhere for the handle of the confirmation to go',
+    ['createIntegration.confirm'],
+    { ...acmeSlack, integrationIdentifier: 'slack-confirm' },
+    'return_url_required',
+    'The binding "confirm" needs a returnUrl, or credentials.redirectUrl of the integration: the browser brings the handle there.',
   ),
 };
 
@@ -157,6 +166,7 @@ const connectErrors = [
   'integration_not_found',
   'invalid_return_url',
   'unsupported_binding',
+  'return_url_required',
   'invalid_scope',
   'identifier_reserved',
   'subscriber_or_context_required',
@@ -202,7 +212,18 @@ export const oauthUrlOperations: Operations = {
         'A Slack workspace, by way of a start page',
         slack,
         { ...acmeSlack, binding: 'browser' },
-        `${exampleUrl}/connect/${state}`,
+        startUrl,
+      ),
+      confirm: gives(
+        'A Slack workspace, to be confirmed by your backend',
+        ['createIntegration.confirm'],
+        {
+          ...acmeSlack,
+          integrationIdentifier: 'slack-confirm',
+          connectionIdentifier: 'acme-slack',
+          returnUrl,
+        },
+        startUrl,
       ),
       ...connectRefused,
       noHash,
@@ -217,6 +238,7 @@ export const oauthUrlOperations: Operations = {
       'integration_not_found',
       'invalid_return_url',
       'unsupported_binding',
+      'return_url_required',
       'invalid_scope',
       'context_hash_invalid',
     ],
@@ -240,13 +262,14 @@ export const oauthUrlOperations: Operations = {
     description: 'As the other one without a choice, and with another status.',
     body: linkRequest,
     answers: { 200: { description: 'The URL.', content: dataOf(oauthUrl) } },
-    errors: ['integration_not_found', 'context_hash_invalid'],
+    errors: ['integration_not_found', 'return_url_required', 'context_hash_invalid'],
     examples: {
       slack: {
         ...gives('A person in Slack', slack, acmeSlack, userUrl),
         answer: { status: 200, body: { data: { url: userUrl, expiresAt: exampleTime } } },
       },
       unknown: refused.unknown,
+      noReturnUrl: refused.noReturnUrl,
       noHash,
     },
   },

@@ -58,6 +58,7 @@ interface Success {
 interface Failure {
   readonly error: ErrorCode;
   readonly message: string;
+  readonly reason?: string;
   readonly errors?: unknown;
 }
 
@@ -67,11 +68,11 @@ export const exampleTime = '2026-01-15T09:30:00.000Z';
 /** The whole answer of an example. */
 export function answerOf(routeKey: string, { path = {}, answer }: Example): Success {
   if ('status' in answer) return answer;
-  const { message, error, errors } = answer;
+  const { error, ...others } = answer;
   const status = errorStatuses[error];
   const [, template = ''] = routeKey.split(' ');
-  const common = { statusCode: status, timestamp: exampleTime, path: fill(template, path), message, error };
-  return { status, body: errors === undefined ? common : { ...common, errors } };
+  const common = { statusCode: status, timestamp: exampleTime, path: fill(template, path) };
+  return { status, body: { ...common, error, ...others } };
 }
 
 /** Puts values into a path template. */

@@ -6,6 +6,7 @@ import { slackRedirectUri } from '../../../lib/providers/slack/authorization-url
 import { dynamoEnvironmentStore } from '../../../lib/store/environment-store.ts';
 import type { Answer, TestService } from '../../support/service.ts';
 import { adele } from '../../support/teams.ts';
+import { openBrowser, type Visitor } from '../../support/visitor.ts';
 
 interface NamedExample {
   /** `operationId.name` */
@@ -59,7 +60,7 @@ export async function exampleEnvironment(service: TestService) {
   const environments = dynamoEnvironmentStore(db);
   const { environmentId } = await createEnvironment({ environments, keyWrapper, now }, { name: 'example' });
   const apiKey = await service.createApiKey(environmentId);
-  /** Ids in the examples to those that stand for them here. */
+  /** Ids and handles in the examples to those that stand for them here. */
   const ids = new Map<string, string>();
 
   /** Sends the example's request, or the same with other headers and another body. */
@@ -73,13 +74,14 @@ export async function exampleEnvironment(service: TestService) {
     );
     const search = query.length === 0 ? '' : `?${new URLSearchParams(query)}`;
     const { body = example.body } = other;
+    const sent = JSON.stringify(body, (_, value) => (typeof value === 'string' ? actual(value) : value));
     const answer = await service.request(method, fill(template, Object.fromEntries(path)) + search, {
       headers: {
         authorization: `ApiKey ${apiKey}`,
         ...(body !== undefined && { 'content-type': 'application/json' }),
         ...other.headers,
       },
-      ...(body !== undefined && { body: JSON.stringify(body) }),
+      ...(body !== undefined && { body: sent }),
     });
     learn(ids, expected.body, answer.json);
     return answer;
@@ -92,22 +94,29 @@ export async function exampleEnvironment(service: TestService) {
       const answer = await send(before);
       if (answer.status !== exampleOf(before).expected.status) throw new Error(`${before} answered ${answer.text}`);
       const url = answer.json?.data?.url;
-      if (url !== undefined) await approve(service, url);
+      if (url !== undefined) ids.set('EXAMPLE', await approve(service, url));
     }
   }
 
   return { environmentId, prepare, send };
 }
 
-/** What a person does who is sent to an OAuth URL. */
-async function approve(service: TestService, url: string): Promise<void> {
-  const page = await service.request('GET', await approvedCallback(service, url));
-  if (page.status !== 200) throw new Error(`not approved: ${page.text}`);
+/**
+ * What a person does who is sent to an OAuth URL.
+ * @returns the handle that the browser brings back to the product, if any
+ */
+async function approve(service: TestService, url: string): Promise<string> {
+  const browser = openBrowser(service);
+  const atProvider = url.startsWith(service.url) ? await browser.proceed(url) : url;
+  const end = await browser.visit(await approvedCallback(service, browser, atProvider));
+  const { searchParams } = new URL(end.headers.get('location') ?? 'https://product.example');
+  if (end.status !== 200 && searchParams.get('handle') === null) throw new Error(`not approved: ${end.text}`);
+  return searchParams.get('handle') ?? '';
 }
 
-async function approvedCallback({ slack, microsoft, request }: TestService, url: string): Promise<string> {
+async function approvedCallback({ slack, microsoft }: TestService, browser: Visitor, url: string): Promise<string> {
   if (url.startsWith(slack.url)) return slack.approve(url, { userId: 'U0BOBACME0001' });
-  const consented = await request('GET', await microsoft.approveConsent(url, { username: adele }));
+  const consented = await browser.visit(await microsoft.approveConsent(url, { username: adele }));
   return microsoft.signIn(consented.headers.get('location') ?? '', { username: adele });
 }
 
