@@ -54,7 +54,13 @@ const installationSchema = z.extend(detailsSchema, {
   team: z.optional(named),
   isEnterpriseInstall: z.optional(z.boolean()),
   authVersion: z.optional(z.literal('v2')),
-  user: z.object({ ...token, id, token: z.optional(token.token), scopes: z.optional(scopes) }),
+  // Empty for a workspace of which the store does not know who installed.
+  user: z.object({
+    ...token,
+    id: z.string().check(z.maxLength(100)),
+    token: z.optional(token.token),
+    scopes: z.optional(scopes),
+  }),
   bot: z.optional(z.object({ ...token, id, userId: id, scopes })),
 });
 
@@ -69,7 +75,7 @@ export function parseInstallation(given: Installation): { installation: Installa
   const { enterprise, enterpriseUrl, appId, tokenType, metadata, incomingWebhook, ...rest } = parsed.data;
   const account = rest.isEnterpriseInstall ? enterprise : rest.team;
   if (!account) throw new InstallationError('installation_invalid', 'An installation without team and enterprise');
-  if (!rest.bot && !rest.user.token)
+  if (!rest.bot && !(rest.user.id && rest.user.token))
     throw new InstallationError('installation_invalid', 'An installation without token');
   return {
     installation: parsed.data as Installation,
