@@ -297,6 +297,25 @@ describe('installationStore', () => {
     });
   });
 
+  it('ends with its connections, which can be disconnected one by one', async () => {
+    const { environment, installations } = await setup();
+    const query = { ...ofTeam, teamId: 'T0ACME0001' };
+    const team = { id: 'T0ACME0001', name: 'Acme' };
+    const user = { token: 'xoxp-ann', scopes: ['search:read'], id: 'U0ANN' };
+    await installations.storeInstallation(anInstallation({ team, user, metadata: 'plan=gold' }));
+    const connections = await service.connections(environment);
+    const { identifier } = connections.find(({ scopes }) => scopes.includes('chat:write'));
+
+    await service.api(environment.apiKey, 'DELETE', `/v1/channel-connections/${identifier}`);
+
+    const left = await installations.fetchInstallation({ ...query, userId: 'U0ANN' });
+    expect([left.bot, left.user.token]).toEqual([undefined, 'xoxp-ann']);
+    await service.connect(environment);
+    const again = await installations.fetchInstallation(query);
+    expect(again.bot?.token).toMatch(/^xoxb-A0/);
+    expect(again.metadata).toBeUndefined();
+  });
+
   it('takes back what it gave for a workspace that a flow connected', async () => {
     const { environment, installations } = await setup();
     await service.connect(environment);
