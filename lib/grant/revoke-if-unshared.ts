@@ -116,7 +116,8 @@ export async function revokeUnstoredToken(
     asOf,
     flowId,
   };
-  const end = await endOf(deps, integration, unstored, liveToken);
+  // Another flow may be about to store what may be the same token.
+  const end = (await isInUse(deps, unstored)) ? undefined : await endOf(deps, integration, unstored, liveToken);
   if (!end) return;
   const announced = { ...unstored, ...announcementOf(deps, { how: end.how, tries: 1 }) };
   const ending = await deps.grants.announceRevocation(announced);
