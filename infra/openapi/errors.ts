@@ -16,6 +16,7 @@ const shape = {
   path: z.string(),
   message: z.string(),
   error: errorCode,
+  reason: z.optional(z.string()),
 };
 const texts = {
   statusCode: 'The HTTP status.',
@@ -23,6 +24,7 @@ const texts = {
   path: 'The path of the request, without its query.',
   message: 'What is wrong, for people. It may change.',
   error: 'What is wrong, for programs. It does not change.',
+  reason: 'What `error` leaves open: the provider’s own code, or one of docs/errors.md.',
 };
 
 const plain = named(

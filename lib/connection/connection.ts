@@ -84,6 +84,11 @@ export const connectionSchema = z.object({
 });
 export type Connection = z.infer<typeof connectionSchema>;
 
+/** The grant that a connection's token comes from: the bot's, or the only person's. */
+export function mainGrantIdOf({ grantId, userGrantId }: Connection): string | undefined {
+  return grantId ?? userGrantId;
+}
+
 /** By then every index knows what was written before. */
 const settleAfterMilliseconds = 60_000;
 
