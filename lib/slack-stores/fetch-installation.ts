@@ -1,7 +1,7 @@
 import type { Installation, InstallationQuery } from '@slack/oauth';
 import type { Connection } from '../connection/connection.ts';
-import type { Grant, Token } from '../grant/grant.ts';
-import { openToken } from '../grant/token-vault.ts';
+import { type Grant, isLiving } from '../grant/grant.ts';
+import { type FreshToken, freshToken } from '../grant/refresh-grant.ts';
 import {
   describeQuery,
   findInstall,
@@ -14,7 +14,6 @@ import { InstallationError } from './installation-error.ts';
 
 /** What is there for one account that a query asks about. */
 interface Held {
-  readonly accountId: string;
   readonly bot: Grant | undefined;
   /** Of the person that is asked about, else of whoever installed last. */
   readonly person: Grant | undefined;
@@ -22,33 +21,43 @@ interface Held {
   readonly install: Connection | undefined;
 }
 
-interface Usable {
-  readonly grant: Grant;
-  readonly token: Token;
-}
+type Usable = FreshToken & { readonly kind: 'token' };
+
+/** A token is handed on at once, in the middle of an event. */
+const minTtlSeconds = 300;
 
 /**
- * Finds the bot of a workspace, else that of its enterprise, and the token that the asked person gave.
- * @throws InstallationError `installation_not_found` when there is neither
+ * Finds the bot of a workspace, else that of its enterprise, and the token that the asked person gave. Tokens that are
+ * about to expire are refreshed here, once for all who ask. No refresh token leaves the store: InstallProvider, which
+ * would refresh once for each, has nothing to refresh with.
+ * @throws InstallationError
  */
 export async function fetchInstallation(
   deps: InstallationDeps,
   query: InstallationQuery<boolean>,
 ): Promise<Installation<'v2', boolean>> {
-  await requireIntegration(deps);
+  const integration = await requireIntegration(deps);
+  const fresh = async (grant: Grant | undefined) =>
+    grant && (await freshToken(deps, integration, grant, { minTtlSeconds }));
   const held: Held[] = [];
+  let bot: Usable | undefined;
+  let trouble: FreshToken | undefined;
   for (const accountId of accountsOf(query)) {
     const account = await readAccount(deps, accountId, query.userId);
     held.push(account);
-    if (account.bot) break;
+    const given = await fresh(account.bot);
+    bot = usable(given);
+    if (bot) break;
+    trouble ??= given;
   }
-  const withBot = held.find(({ bot }) => bot !== undefined);
-  const withPerson = held.find(({ person }) => person !== undefined);
-  const [bot, user] = await Promise.all([open(deps, withBot?.bot), open(deps, withPerson?.person)]);
+  if (trouble && !bot) throw failureOf(query, trouble);
+  const given = await fresh(held.find(({ person }) => person !== undefined)?.person);
+  // Without a token of theirs, people still have the bot.
+  const user = usable(given);
   const main = bot ?? user;
-  if (!main) throw new InstallationError('installation_not_found', `No installation for ${describeQuery(query)}`);
+  if (!main) throw failureOf(query, given);
   const { account, userId: ownerId } = main.grant;
-  const install = bot ? withBot?.install : await findInstall(deps, account.id, ownerId);
+  const install = bot ? held.at(-1)?.install : await findInstall(deps, account.id, ownerId);
   const details = await openDetails(deps, install);
   const isEnterpriseInstall = account.kind === 'enterprise';
   const enterprise = account.enterpriseId === undefined ? undefined : { id: account.enterpriseId };
@@ -87,7 +96,7 @@ async function readAccount(deps: InstallationDeps, accountId: string, userId: st
     findInstall(deps, accountId),
   ]);
   const person = userId === undefined ? await lastInstaller(deps, accountId, install, bot) : asked;
-  return { accountId, bot: living(bot), person: living(person), install };
+  return { bot: living(bot), person: living(person), install };
 }
 
 /** The grant of whoever installed the bot last through a store, or (without a bot) gave a token last. */
@@ -107,11 +116,25 @@ async function lastInstaller(
 }
 
 function living(grant: Grant | undefined): Grant | undefined {
-  return grant?.status === 'active' ? grant : undefined;
+  return grant && isLiving(grant) ? grant : undefined;
 }
 
-async function open(deps: InstallationDeps, grant: Grant | undefined): Promise<Usable | undefined> {
-  return grant && { grant, token: await openToken(deps.vault, grant) };
+function usable(given: FreshToken | undefined): Usable | undefined {
+  return given?.kind === 'token' ? given : undefined;
+}
+
+/** @param given instead of a token */
+function failureOf(query: InstallationQuery<boolean>, given: FreshToken | undefined): InstallationError {
+  const whose = describeQuery(query);
+  switch (given?.kind) {
+    case 'reauthorization_required':
+      return new InstallationError('reauthorization_required', `Slack takes the token no more; install anew: ${whose}`);
+    case 'unavailable':
+    case 'in_progress':
+      return new InstallationError('token_unavailable', `There is no fresh token yet; try again: ${whose}`);
+    default:
+      return new InstallationError('installation_not_found', `No installation for ${whose}`);
+  }
 }
 
 function fieldsOf({ grant: { scopes }, token: { accessToken, expiresAt } }: Usable) {

@@ -3,11 +3,12 @@ import * as z from 'zod/mini';
 import { type Connection, installKeyOf } from '../connection/connection.ts';
 import type { DisconnectDeps } from '../connection/disconnect.ts';
 import { grantIdOf } from '../grant/grant.ts';
+import type { RefreshDeps } from '../grant/refresh-grant.ts';
 import type { Integration } from '../integration/integration.ts';
 import { withoutNulls } from '../providers/slack/slack-answer.ts';
 import { InstallationError } from './installation-error.ts';
 
-export interface InstallationDeps extends DisconnectDeps {
+export interface InstallationDeps extends DisconnectDeps, Pick<RefreshDeps, 'wait' | 'refreshToken'> {
   readonly environmentId: string;
   readonly integrationId: string;
   /** The environment's integration, unless it was deleted. */
