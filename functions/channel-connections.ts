@@ -1,12 +1,13 @@
 import * as z from 'zod/mini';
 import { loadConfig } from '../lib/config.ts';
+import { createConnection, replaceCredential } from '../lib/connection/bring-credential.ts';
 import { type Connection, connectionSchema } from '../lib/connection/connection.ts';
 import { type DisconnectDeps, disconnect } from '../lib/connection/disconnect.ts';
 import { composeDisconnect, type DisconnectParts } from '../lib/connection/disconnect-deps.ts';
 import { shownConnection } from '../lib/connection/shown-connection.ts';
 import { ChatConnectError } from '../lib/errors.ts';
 import { connectionModes } from '../lib/flow/flow.ts';
-import { type ApiDeps, createApiHandler } from '../lib/http/api.ts';
+import { type ApiDeps, createApiHandler, identifierSchema, textSchema, validated } from '../lib/http/api.ts';
 import { lambdaLog, onLambda } from '../lib/http/lambda.ts';
 import { allOf, integrationIdOf } from '../lib/http/list-filters.ts';
 import { listQuerySchema, listRows, parseListQuery } from '../lib/http/list-route.ts';
@@ -28,11 +29,35 @@ export const listQuery = listQuerySchema({
   integrationIdentifier: z.optional(z.string()),
 });
 
+const tokenText = z.string().check(z.minLength(1, 'must not be empty'), z.maxLength(16_384));
+const isoTime = z.optional(z.iso.datetime({ offset: true, error: 'must be an ISO time' }));
+
+const credential = {
+  workspace: z.strictObject({ id: textSchema, name: z.optional(textSchema), botUserId: z.optional(textSchema) }),
+  auth: z.strictObject({
+    accessToken: tokenText,
+    refreshToken: z.optional(tokenText),
+    expiresAt: isoTime,
+    // Of the contract: Slack's refresh tokens do not expire by a time of their own.
+    refreshTokenExpiresAt: isoTime,
+  }),
+} as const;
+
+export const createBody = z.strictObject({
+  integrationIdentifier: z.string().check(z.minLength(1, 'must not be empty'), z.maxLength(1024)),
+  identifier: z.optional(identifierSchema),
+  subscriberId: z.optional(textSchema),
+  context: z.optional(z.unknown()),
+  connectionMode: z.optional(z.enum(connectionModes)),
+  ...credential,
+});
+export const updateBody = z.strictObject(credential);
+
 export interface ChannelConnectionsDeps extends ApiDeps, DisconnectDeps {
   readonly db: Database;
 }
 
-/** What was connected, without its tokens. */
+/** What is connected, always without its tokens. */
 export function createHandler(deps: ChannelConnectionsDeps): HttpHandler {
   return createApiHandler(deps, {
     'GET /v1/channel-connections': {
@@ -55,6 +80,25 @@ export function createHandler(deps: ChannelConnectionsDeps): HttpHandler {
       permissions: ['connect', 'manage'],
       async act({ caller, pathParameters }) {
         const connection = await found(deps, caller.environmentId, pathParameters['identifier']);
+        return { statusCode: 200, body: { data: shownConnection(connection) } };
+      },
+    },
+    'POST /v1/channel-connections': {
+      permissions: ['manage'],
+      async act({ caller, body, log }) {
+        const request = validated(createBody, body);
+        const connection = await createConnection({ ...deps, log }, caller.environmentId, request);
+        log.info('connection created', logFields(connection));
+        return { statusCode: 201, body: { data: shownConnection(connection) } };
+      },
+    },
+    'PATCH /v1/channel-connections/{identifier}': {
+      permissions: ['manage'],
+      async act({ caller, pathParameters, body, log }) {
+        const brought = validated(updateBody, body);
+        const identifier = pathParameters['identifier'] ?? '';
+        const connection = await replaceCredential({ ...deps, log }, caller.environmentId, identifier, brought);
+        log.info('connection updated', logFields(connection));
         return { statusCode: 200, body: { data: shownConnection(connection) } };
       },
     },

@@ -1,7 +1,9 @@
 import * as z from 'zod/mini';
-import { listQuery } from '../../functions/channel-connections.ts';
+import { createBody, listQuery, updateBody } from '../../functions/channel-connections.ts';
 import { connectionSchema } from '../../lib/connection/connection.ts';
+import type { ErrorCode } from '../../lib/errors.ts';
 import { providerIds } from '../../lib/integration/integration.ts';
+import { context } from './inputs.ts';
 import { listAnswer, listQueryTexts, listRefused } from './lists.ts';
 import { type Example, exampleTime, type Operations } from './operation.ts';
 import { dataOf, described, named, time } from './schemas.ts';
@@ -20,6 +22,28 @@ const workspace = named(
     botUserId: 'Slack: the bot’s user id there.',
   }),
 );
+
+described(createBody.shape.workspace, {
+  id: 'Of the Slack workspace or enterprise, or of the Microsoft tenant. Believed as it is said.',
+  name: 'What people call it.',
+  botUserId: 'Slack: the bot’s user id there.',
+});
+described(createBody.shape.auth, {
+  accessToken: 'Stored sealed, and never shown again.',
+  refreshToken: 'Slack, for an integration with `clientId` and `secretKey`: of an app with token rotation.',
+  expiresAt: 'When the token expires. Default: with a `refreshToken` now, so that it is refreshed first; else never.',
+  refreshTokenExpiresAt: 'Has no effect.',
+});
+const createRequest = described(z.extend(createBody, { context: z.optional(context) }), {
+  integrationIdentifier: 'Which integration.',
+  identifier: 'A name of your choice. Default: a derived one.',
+  subscriberId: 'Whose it is. Any id is known.',
+  context: 'Whom it is for besides the subscriber.',
+  connectionMode: '`subscriber`: the subscriber’s. `shared`: the context’s. Default: of all that is given.',
+  workspace: 'What is connected.',
+  auth: 'What you connect it with.',
+});
+described(updateBody, { workspace: 'What is connected from now on.', auth: 'What you connect it with.' });
 
 export const connection = named(
   'ChannelConnection',
@@ -42,7 +66,7 @@ export const connection = named(
       updatedAt: time,
     }),
     {
-      identifier: 'As given in the request for the URL, else derived.',
+      identifier: 'As given in the request, else derived.',
       channel: 'Always `chat`.',
       providerId: 'Whose workspace or tenant it is.',
       integrationIdentifier: 'The integration that it was connected with.',
@@ -73,6 +97,43 @@ export const acmeSlack = {
   createdAt: exampleTime,
   updatedAt: exampleTime,
 };
+
+const broughtBody = {
+  integrationIdentifier: 'slack',
+  identifier: 'acme-own',
+  subscriberId: 'user-2',
+  workspace: { id: 'T0ACME0001', name: 'Acme' },
+  auth: { accessToken: 'a token that you got elsewhere' },
+};
+const brought = {
+  ...acmeSlack,
+  identifier: 'acme-own',
+  subscriberId: 'user-2',
+  contextKeys: [],
+  workspace: broughtBody.workspace,
+  scopes: [],
+};
+
+function refuses(summary: string, change: object, error: ErrorCode, message: string): Example {
+  return {
+    summary,
+    after: ['createIntegration.slack'],
+    body: { ...broughtBody, ...change },
+    answer: { error, message },
+  };
+}
+
+/** What Teams has no use for. */
+const rotating = {
+  body: {
+    workspace: { id: 'c0270500-1a2b-4c3d-8e4f-00000000c0a1' },
+    auth: { accessToken: 'a token', refreshToken: 'another token' },
+  },
+  answer: {
+    error: 'rotation_unsupported',
+    message: 'Token rotation is not supported for provider "msteams". Remove refreshToken from the connection auth.',
+  },
+} as const;
 
 const unknown: Example = {
   summary: 'No such connection',
@@ -135,6 +196,119 @@ export const connectionOperations: Operations = {
         },
       },
       unknown,
+    },
+  },
+  'POST /v1/channel-connections': {
+    operationId: 'createChannelConnection',
+    summary: 'Connect with a token of your own',
+    description: 'Nobody proves what a caller says of a workspace; a flow does.',
+    permissions: ['manage'],
+    idempotency: 'once',
+    body: createRequest,
+    answers: { 201: { description: 'The connection.', content: dataOf(connection) } },
+    errors: [
+      'integration_not_found',
+      'subscriber_required',
+      'context_required',
+      'subscriber_or_context_required',
+      'identifier_reserved',
+      'rotation_unsupported',
+      'connection_exists',
+      'conflict',
+    ],
+    examples: {
+      slack: {
+        summary: 'A Slack workspace',
+        after: ['createIntegration.slack'],
+        body: broughtBody,
+        answer: { status: 201, body: { data: brought } },
+      },
+      noIntegration: refuses(
+        'No such integration',
+        { integrationIdentifier: 'slck' },
+        'integration_not_found',
+        'Integration not found: slck',
+      ),
+      noSubscriber: refuses(
+        'A subscriber’s connection without subscriber',
+        { subscriberId: undefined, connectionMode: 'subscriber' },
+        'subscriber_required',
+        'subscriberId is required when connectionMode is "subscriber"',
+      ),
+      noContext: refuses(
+        'A shared connection without context',
+        { connectionMode: 'shared' },
+        'context_required',
+        'context is required when connectionMode is "shared"',
+      ),
+      nobody: refuses(
+        'For nobody',
+        { subscriberId: undefined },
+        'subscriber_or_context_required',
+        'Either subscriberId or context must be provided',
+      ),
+      reserved: refuses(
+        'A derived identifier of somebody else',
+        { identifier: `chconn-${'0'.repeat(64)}` },
+        'identifier_reserved',
+        'identifier has the form of a derived identifier, which belongs to another subscriber or context.',
+      ),
+      rotation: {
+        summary: 'A refresh token for Teams',
+        after: ['createIntegration.teams'],
+        body: { ...broughtBody, ...rotating.body, integrationIdentifier: 'msteams' },
+        answer: rotating.answer,
+      },
+      exists: {
+        ...refuses(
+          'The subscriber has one',
+          {},
+          'connection_exists',
+          'A channel connection already exists for integration "slack" with subscriberId "user-2" and no context. Connection ID: acme-own',
+        ),
+        after: ['createChannelConnection.slack'],
+      },
+      taken: {
+        ...refuses(
+          'The identifier is taken',
+          { subscriberId: 'user-3' },
+          'conflict',
+          'Channel connection with identifier "acme-own" already exists in environment "65a4fa9b8c1d4e0007b3c9c0"',
+        ),
+        after: ['createChannelConnection.slack'],
+      },
+    },
+  },
+  'PATCH /v1/channel-connections/{identifier}': {
+    operationId: 'updateChannelConnection',
+    summary: 'Replace workspace and token',
+    description:
+      'Also of a connection that a flow made: its token is let go, and with it, in another workspace, what flows linked.',
+    permissions: ['manage'],
+    idempotency: 'once',
+    path: { identifier: 'The connection’s identifier, given or derived.' },
+    body: updateBody,
+    answers: { 200: { description: 'The connection.', content: dataOf(connection) } },
+    errors: ['connection_not_found', 'rotation_unsupported'],
+    examples: {
+      slack: {
+        summary: 'Another token, and a new name',
+        after: ['createChannelConnection.slack'],
+        path: { identifier: 'acme-own' },
+        body: { workspace: { id: 'T0ACME0001', name: 'Acme Inc' }, auth: { accessToken: 'another token' } },
+        answer: { status: 200, body: { data: { ...brought, workspace: { id: 'T0ACME0001', name: 'Acme Inc' } } } },
+      },
+      rotation: {
+        summary: 'A refresh token for Teams',
+        after: ['generateConnectOAuthUrl.teams'],
+        path: { identifier: 'contoso-teams' },
+        ...rotating,
+      },
+      unknown: {
+        ...unknown,
+        body: { workspace: broughtBody.workspace, auth: broughtBody.auth },
+        answer: { error: 'connection_not_found', message: 'Channel connection with identifier "acme-slck" not found' },
+      },
     },
   },
   'DELETE /v1/channel-connections/{identifier}': {

@@ -53,7 +53,7 @@ export async function settleConnection(deps: DisconnectDeps, connection: Connect
 }
 
 /** Releases what a change that is written has left behind; trouble with it does not undo the change. */
-async function releaseOrLeaveToSweep(deps: DisconnectDeps, connection: Connection): Promise<void> {
+export async function releaseOrLeaveToSweep(deps: DisconnectDeps, connection: Connection): Promise<void> {
   try {
     await releaseLeftBehind(deps, connection);
   } catch (error) {
@@ -104,8 +104,8 @@ async function removeEndpoints(deps: DisconnectDeps, connection: Connection): Pr
   }
 }
 
-/** The token that a caller brought for the connection: the one that it replaces may be the same. */
-async function broughtToken(deps: DisconnectDeps, connection: Connection): Promise<string | undefined> {
+/** The token that a caller brought for a living connection: what a flow got for the account may be the same. */
+export async function broughtToken(deps: DisconnectDeps, connection: Connection): Promise<string | undefined> {
   if (isTombstone(connection) || connection.grantId === undefined) return undefined;
   const grant = await deps.grants.get(connection.environmentId, connection.grantId);
   if (grant?.source !== 'caller' || grant.status !== 'active') return undefined;

@@ -7,7 +7,7 @@ import {
   subjectKeyOf,
   tombstoneOf,
 } from '../connection/connection.ts';
-import { type DisconnectDeps, releaseLeftBehind } from '../connection/disconnect.ts';
+import { broughtToken, type DisconnectDeps, releaseLeftBehind } from '../connection/disconnect.ts';
 import { hashOf, randomToken } from '../crypto.ts';
 import { type Endpoint, type EndpointTarget, endpointIdentifierOf } from '../endpoint/endpoint.ts';
 import { keepWhileConnected } from '../endpoint/keep-while-connected.ts';
@@ -16,7 +16,7 @@ import { type Account, grantIdOf, type Token } from '../grant/grant.ts';
 import { revokeUnstoredToken } from '../grant/revoke-if-unshared.ts';
 import { sealToken } from '../grant/token-vault.ts';
 import type { Integration } from '../integration/integration.ts';
-import type { FinishableFlow, FlowOutcome } from './flow.ts';
+import type { FinishableFlow, Flow, FlowOutcome } from './flow.ts';
 import { FlowFailure } from './flow-failure.ts';
 import type { Granted } from './granted.ts';
 import { subjectOf } from './subject.ts';
@@ -119,8 +119,10 @@ async function writeConnection(
       if (!living) throw new FlowFailure('deleted_meanwhile');
       if (living.status === 'pending') throw new FlowFailure('superseded');
       if (!answersTo(living, flow.connectionIdentifier)) throw new FlowFailure('identifier_conflict');
-      if (living.account.id !== granted.account.id && granted.bot) {
-        await revokeUnstoredToken(deps, integration, granted.account, granted.bot.token, flow.flowId);
+      if (granted.bot && living.grantId !== grantIdOf(flow.integrationId, granted.account.id)) {
+        const { account, bot } = granted;
+        const liveToken = await broughtToken(deps, living);
+        await revokeUnstoredToken(deps, integration, account, bot.token, flow.flowId, liveToken);
       }
       return { connection: living, previousAccount: undefined };
     }
@@ -291,10 +293,19 @@ class GrantBusyError extends Error {
   override readonly name = 'GrantBusyError';
 }
 
+/** The reference that a flow which fails may have written already, so that it does not keep the token alive. */
+export async function takeBackReference(deps: FinishDeps, flow: Flow, account: Account): Promise<void> {
+  if (flow.asOf === undefined) return;
+  const subjectKey = subjectKeyOf(subjectOf(flow));
+  const connection = await deps.connections.get(flow.environmentId, subjectKey);
+  const stored = { asOf: flow.asOf, grantId: grantIdOf(flow.integrationId, account.id), userGrantId: undefined };
+  await releaseUnused(deps, flow, subjectKey, stored, connection);
+}
+
 /** References of a finisher that gives way, unless the connection that it gives way to uses the same grants. */
 async function releaseUnused(
   deps: FinishDeps,
-  flow: FinishableFlow,
+  flow: Flow,
   subjectKey: string,
   stored: StoredGrants,
   living: Connection | undefined,

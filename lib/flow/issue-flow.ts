@@ -1,4 +1,4 @@
-import { derivedIdentifier, subjectKeyIn, subjectKeyOf } from '../connection/connection.ts';
+import { subjectKeyOf } from '../connection/connection.ts';
 import { type Context, contextKeysOf, parseContext, verifyContextHash } from '../context/context.ts';
 import { ChatConnectError } from '../errors.ts';
 import { type Binding, bindingOf, type Integration, isAtLeastAsStrict } from '../integration/integration.ts';
@@ -8,7 +8,7 @@ import type { FlowStore } from '../store/flow-store.ts';
 import { type ConnectionMode, type Flow, keptAfterExpirySeconds } from './flow.ts';
 import { formatHandle, hashSecret, newHandle } from './handle.ts';
 import { authorizationUrl, firstStepOf, type ProviderUrls } from './provider-step.ts';
-import { subjectOf } from './subject.ts';
+import { requireMode, requireOwnIdentifier, subjectOf } from './subject.ts';
 
 export interface OauthUrlRequest {
   readonly integrationIdentifier: string;
@@ -73,7 +73,11 @@ export async function issueFlow(
     );
   }
   const contextKeys = contextKeysOf(context);
-  requireOwnIdentifier(request, integration, contextKeys);
+  if (request.mode === 'connect' && request.connectionIdentifier !== undefined) {
+    const { integrationId } = integration;
+    const subjectKey = subjectKeyOf(subjectOf({ ...request, integrationId, contextKeys }));
+    requireOwnIdentifier('connectionIdentifier', request.connectionIdentifier, subjectKey);
+  }
   requireAllowedScopes([...scopes, ...userScopes], integration);
 
   const now = deps.now();
@@ -117,38 +121,14 @@ export async function issueFlow(
 }
 
 function requireSubject(request: OauthUrlRequest, context: Context | undefined, scopes: readonly string[]): void {
-  const { subscriberId, connectionMode, mode } = request;
+  const { subscriberId, mode } = request;
   if (scopes.includes('incoming-webhook') && subscriberId === undefined) {
     throw new ChatConnectError('subscriber_required', 'subscriberId is required for incoming webhook');
   }
-  if (connectionMode === 'shared' && !context) {
-    throw new ChatConnectError('context_required', 'context is required when connectionMode is "shared"');
-  }
-  if (connectionMode === 'subscriber' && subscriberId === undefined) {
-    throw new ChatConnectError('subscriber_required', 'subscriberId is required when connectionMode is "subscriber"');
-  }
-  if (connectionMode === undefined && subscriberId === undefined && !context) {
-    throw new ChatConnectError('subscriber_or_context_required', 'Either subscriberId or context must be provided');
-  }
+  requireMode(request, context);
   // Known now, so it is said now and not on a page after the person has approved.
   if (mode === 'link_user' && subscriberId === undefined) {
     throw new ChatConnectError('subscriber_required', 'subscriberId is required for link_user mode');
-  }
-}
-
-/** A derived identifier is another name of one subject; a flow for another subject cannot have it. */
-function requireOwnIdentifier(request: OauthUrlRequest, integration: Integration, contextKeys: string[]): void {
-  const { connectionIdentifier, mode, connectionMode, subscriberId } = request;
-  if (mode === 'link_user' || connectionIdentifier === undefined) return;
-  if (subjectKeyIn(connectionIdentifier) === undefined) return;
-  const own = subjectKeyOf(
-    subjectOf({ integrationId: integration.integrationId, connectionMode, subscriberId, contextKeys }),
-  );
-  if (connectionIdentifier !== derivedIdentifier(own)) {
-    throw new ChatConnectError(
-      'identifier_reserved',
-      'connectionIdentifier has the form of a derived identifier, which belongs to another subscriber or context.',
-    );
   }
 }
 

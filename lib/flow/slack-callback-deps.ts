@@ -5,7 +5,7 @@ import { openSecret } from '../integration/secrets.ts';
 import { grantOf, readAccessAnswer } from '../providers/slack/slack-answer.ts';
 import { dynamoFlowStore } from '../store/flow-store.ts';
 import { exchangeSeal } from './exchange-seal.ts';
-import { isWebhookAlone } from './finish-connect.ts';
+import { isWebhookAlone, takeBackReference } from './finish-connect.ts';
 import { FlowFailure } from './flow-failure.ts';
 import type { SlackCallbackDeps } from './slack-callback.ts';
 
@@ -32,6 +32,7 @@ export function composeSlackCallback(parts: DisconnectParts): SlackCallbackDeps 
     async discard(integration, flow, answer) {
       const granted = grantOf(answer);
       if (granted && flow.mode === 'connect' && !isWebhookAlone(flow)) {
+        await takeBackReference(deps, flow, granted.account);
         await revokeUnstoredToken(deps, integration, granted.account, granted.token, flow.flowId);
       }
     },

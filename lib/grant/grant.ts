@@ -43,8 +43,8 @@ export const grantSchema = z.object({
   status: z.enum(['active', 'revoking', 'revoked']),
   /** Epoch milliseconds until which a writer waits for a revocation under way. */
   revokingUntil: z.optional(z.number()),
-  /** How often the provider was asked to end the token. */
-  revocationTries: z.optional(z.number()),
+  /** What the provider was asked while the grant is `revoking`: to end the token or to remove the app, and how often. */
+  revocation: z.optional(z.object({ how: z.enum(['token', 'uninstall']), tries: z.number() })),
   /** ISO time at which the sweep looks at the grant: a revocation that is not confirmed, a credential just brought. */
   dueAt: z.optional(z.string()),
   appId: z.optional(z.string()),
@@ -60,4 +60,9 @@ export type Grant = z.infer<typeof grantSchema>;
 /** One chain per integration and account, and one per person of it; every connection that flows make shares it. */
 export function grantIdOf(integrationId: string, accountId: string, userId?: string): string {
   return hashOf('grant', integrationId, accountId, userId ?? null);
+}
+
+/** What a caller brings for a connection is a grant of its own: no flow and no other connection ever shares it. */
+export function callerGrantIdOf(subjectKey: string, revision: string): string {
+  return hashOf('caller-grant', subjectKey, revision);
 }

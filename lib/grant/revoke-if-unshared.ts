@@ -7,7 +7,7 @@ import { hasUserGrantInUse, type InUseDeps, isInUse } from './in-use.ts';
 import { openToken, sealToken } from './token-vault.ts';
 
 /** What a provider is asked: to end one token, or everything that the app has in its account. */
-export type ProviderEnd = 'token' | 'uninstall';
+export type ProviderEnd = NonNullable<Grant['revocation']>['how'];
 
 /** `refusal`: the provider's own word for it, when there is one. */
 export type EndAtProvider = (
@@ -47,14 +47,13 @@ export async function revokeGrantIfUnshared(
   liveToken?: string,
 ): Promise<boolean> {
   if (await isInUse(deps, grant)) return false;
-  const end = await endingOf(deps, integration, grant);
-  const token = end === 'erase' ? undefined : await openToken(deps.vault, grant);
-  const tries = (grant.revocationTries ?? 0) + 1;
-  if (!integration || end === 'erase' || !token || token.accessToken === liveToken || tries > maxTries) {
+  const end = await endOf(deps, integration, grant, liveToken);
+  const tries = (grant.revocation?.tries ?? 0) + 1;
+  if (!end || tries > maxTries) {
     const erased = await deps.grants.erase(grant, { asOf: Math.max(deps.now(), grant.asOf + 1), flowId });
     if (erased) await removeUserMark(deps, grant);
-    if (erased) deps.log.info('grant erased', lineOf(grant));
-    if (erased && tries > maxTries) deps.log.error('the provider never confirmed a revocation', lineOf(grant));
+    if (erased && end) deps.log.error('a token was erased that the provider never ended', lineOf(grant));
+    else if (erased) deps.log.info('grant erased', lineOf(grant));
     return true;
   }
   const since = grant.status === 'revoking' ? grant : { asOf: deps.now(), flowId };
@@ -62,10 +61,9 @@ export async function revokeGrantIfUnshared(
   const ending = await deps.grants.beginRevocation(grant, {
     asOf: since.asOf,
     flowId: since.flowId,
-    ...announcementOf(deps, tries),
+    ...announcementOf(deps, { how: end.how, tries }),
   });
-  // Who brought a token to go on with brought it for the same app.
-  if (ending) await revoke(deps, integration, ending, token.accessToken, liveToken === undefined ? end : 'token');
+  if (ending) await revoke(deps, ending, end);
   return true;
 }
 
@@ -80,19 +78,23 @@ export async function settleGrant(deps: RevokeDeps, grant: Grant): Promise<void>
   if (isUsed && grant.status !== 'revoking') await deps.grants.settle(grant);
 }
 
-/** Ends a token that a failed flow got and nobody stored, unless a grant of its account lives here. */
+/**
+ * Ends a token that a flow got and nobody stored, unless a grant of its account lives here.
+ * @param liveToken a token that goes on living in its place
+ */
 export async function revokeUnstoredToken(
   deps: RevokeDeps,
   integration: Integration,
   account: Account,
   token: Token,
   flowId: string,
+  liveToken?: string,
 ): Promise<void> {
   const { environmentId, integrationId, providerId } = integration;
   const grantId = grantIdOf(integrationId, account.id);
   const grant = await deps.grants.get(environmentId, grantId);
   if (grant?.status === 'active') {
-    await revokeGrantIfUnshared(deps, integration, grant, flowId);
+    await revokeGrantIfUnshared(deps, integration, grant, flowId, liveToken);
     return;
   }
   if (grant?.status === 'revoking' && grant.flowId !== flowId) return;
@@ -109,59 +111,65 @@ export async function revokeUnstoredToken(
     scopes: [],
     version: (grant?.version ?? 0) + 1,
     status: 'revoking',
-    ...announcementOf(deps, 1),
     asOf,
     flowId,
   };
-  const end = await endingOf(deps, integration, unstored);
-  if (end === 'erase') return;
-  const ending = await deps.grants.announceRevocation(unstored);
-  if (ending) await revoke(deps, integration, ending, token.accessToken, end);
+  const end = await endOf(deps, integration, unstored, liveToken);
+  if (!end) return;
+  const announced = { ...unstored, ...announcementOf(deps, { how: end.how, tries: 1 }) };
+  const ending = await deps.grants.announceRevocation(announced);
+  if (ending) await revoke(deps, ending, end);
+}
+
+interface End {
+  readonly integration: Integration;
+  readonly accessToken: string;
+  readonly how: ProviderEnd;
 }
 
 /**
- * How a grant ends. A revocation hurts everybody who has the same token, so it is for a flow's token only, and not
- * while another integration of the deployment, in whatever environment, may live on the app's.
+ * What the provider is asked when a grant ends; undefined when its token is only erased. A revocation hurts everybody
+ * who has the same token, so it is for a flow's token only, and not while another integration of the deployment, in
+ * whatever environment, may live on the app's.
  */
-async function endingOf(
+async function endOf(
   deps: RevokeDeps,
   integration: Integration | undefined,
   grant: Grant,
-): Promise<ProviderEnd | 'erase'> {
+  liveToken: string | undefined,
+): Promise<End | undefined> {
   // Nothing is kept of an app-only grant, and consent can be withdrawn by the tenant's administrator only.
-  if (!integration || grant.source === 'caller' || grant.credential === 'app_only') return 'erase';
+  if (!integration || grant.source === 'caller' || grant.credential === 'app_only') return undefined;
   const { revoke: set = 'token' } = integration.configurations;
-  if (set === 'none' || (await deps.integrations.sharesClient(integration, deps.now()))) return 'erase';
-  const isWhole = set === 'uninstall' && grant.userId === undefined && !(await hasUserGrantInUse(deps, grant));
-  return isWhole ? 'uninstall' : 'token';
+  if (set === 'none' || (await deps.integrations.sharesClient(integration, deps.now()))) return undefined;
+  const { accessToken } = await openToken(deps.vault, grant);
+  if (accessToken === liveToken) return undefined;
+  // What lives on in its place is the same app's. A later try asks for no more than the first.
+  const isSpared = liveToken !== undefined || grant.revocation?.how === 'token';
+  const mayUninstall = set === 'uninstall' && grant.userId === undefined && !isSpared;
+  const how = mayUninstall && !(await hasUserGrantInUse(deps, grant)) ? 'uninstall' : 'token';
+  return { integration, accessToken, how };
 }
 
-function announcementOf(deps: RevokeDeps, tries: number) {
+function announcementOf(deps: RevokeDeps, revocation: NonNullable<Grant['revocation']>) {
   const now = deps.now();
-  const pause = Math.min(firstRetryMilliseconds * 2 ** (tries - 1), longestPauseMilliseconds);
+  const pause = Math.min(firstRetryMilliseconds * 2 ** (revocation.tries - 1), longestPauseMilliseconds);
   return {
     revokingUntil: now + revocationMilliseconds,
-    revocationTries: tries,
+    revocation,
     dueAt: new Date(now + pause).toISOString(),
   };
 }
 
-async function revoke(
-  deps: RevokeDeps,
-  integration: Integration,
-  ending: Grant,
-  token: string,
-  end: ProviderEnd,
-): Promise<void> {
-  const answer = await deps.endAtProvider(integration, token, end);
+async function revoke(deps: RevokeDeps, ending: Grant, { integration, accessToken, how }: End): Promise<void> {
+  const answer = await deps.endAtProvider(integration, accessToken, how);
   if (answer.confirmed) {
     await deps.grants.endRevocation(ending);
     await removeUserMark(deps, ending);
-    deps.log.info(end === 'uninstall' ? 'app uninstalled' : 'token revoked', lineOf(ending));
+    deps.log.info(how === 'uninstall' ? 'app uninstalled' : 'token revoked', lineOf(ending));
   } else {
-    const { revocationTries: tries, dueAt: nextTryAt } = ending;
-    const providerError = answer.refusal;
-    const line = { ...lineOf(ending), providerError, tries, nextTryAt };
+    const { revocation, dueAt: nextTryAt } = ending;
+    const line = { ...lineOf(ending), ...revocation, providerError: answer.refusal, nextTryAt };
     deps.log.warn('the provider did not confirm a revocation', line);
   }
 }

@@ -51,7 +51,7 @@ export interface GrantStore {
   settle(grant: Grant): Promise<void>;
 }
 
-export type Announcement = Required<Pick<Grant, 'asOf' | 'flowId' | 'revokingUntil' | 'revocationTries' | 'dueAt'>>;
+export type Announcement = Required<Pick<Grant, 'asOf' | 'flowId' | 'revokingUntil' | 'revocation' | 'dueAt'>>;
 
 const referenceSchema = z.object({ subjectKey: z.string(), asOf: z.number() });
 /** Of a connection to a grant that it uses. */
@@ -230,7 +230,8 @@ export function dynamoGrantStore(db: Database): GrantStore {
             TableName,
             Key: keyOf.grant(grant.environmentId, grant.grantId),
             ...updateOf({
-              set: { ...ended, ...at },
+              // What a caller brought has a row of its own, which nobody writes again.
+              set: { ...ended, ...at, ...(grant.source === 'caller' && { expiresAt: aDayAfter(at.asOf) }) },
               increment: ['version'],
               condition: asReadOrWritten,
               values: { read: grant.version },
@@ -258,6 +259,11 @@ export function dynamoGrantStore(db: Database): GrantStore {
   };
 }
 
+/** Epoch seconds. */
+function aDayAfter(time: number): number {
+  return Math.ceil(time / 1000) + 24 * 60 * 60;
+}
+
 /** Few, since the first one that counts is enough. */
 const referencesAtOnce = 10;
 
@@ -270,7 +276,7 @@ const ended = {
   token: '',
   tokenExpiresAt: undefined,
   revokingUntil: undefined,
-  revocationTries: undefined,
+  revocation: undefined,
   dueAt: undefined,
   dueBucket: undefined,
 } as const;
@@ -290,6 +296,6 @@ const optional = {
   botId: undefined,
   enterpriseUrl: undefined,
   revokingUntil: undefined,
-  revocationTries: undefined,
+  revocation: undefined,
   dueAt: undefined,
 } satisfies Partial<Grant>;

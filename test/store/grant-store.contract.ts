@@ -9,9 +9,9 @@ const revocation = {
   asOf: builtAt + 10,
   flowId: 'flow-2',
   revokingUntil: builtAt + 10_010,
-  revocationTries: 1,
+  revocation: { how: 'token', tries: 1 },
   dueAt: isoTime(60_000),
-};
+} as const;
 
 export function describeGrantStore(database: () => Database): void {
   describe('dynamoGrantStore', () => {

@@ -1,9 +1,12 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Connection, connectionSchema, derivedIdentifier } from '../../lib/connection/connection.ts';
+import { disconnect, settleConnection } from '../../lib/connection/disconnect.ts';
+import { composeDisconnect } from '../../lib/connection/disconnect-deps.ts';
 import { randomObjectId } from '../../lib/crypto.ts';
 import { createEnvironment } from '../../lib/environment/create-environment.ts';
 import { listRows } from '../../lib/http/list-route.ts';
 import { dynamoConnectionStore } from '../../lib/store/connection-store.ts';
+import { dynamoDueStore } from '../../lib/store/due-store.ts';
 import { dynamoEndpointStore } from '../../lib/store/endpoint-store.ts';
 import { dynamoApiKeyStore, dynamoEnvironmentStore } from '../../lib/store/environment-store.ts';
 import { dynamoFlowStore } from '../../lib/store/flow-store.ts';
@@ -235,3 +238,38 @@ describe('a list over indexes that lag', () => {
     expect(await dynamoApiKeyStore(database).list(environmentId)).toEqual([key]);
   });
 });
+
+describe('a connection that is ended while the indexes lag', () => {
+  it('loses the endpoint that they did not know, when the sweep looks again', async () => {
+    const endpoints = dynamoEndpointStore(database);
+    const connection = aConnection({ environmentId, grantId: undefined });
+    const endpoint = anEndpoint({ environmentId, connectionKey: connection.subjectKey });
+    const newer = anEndpoint({ environmentId, connectionKey: connection.subjectKey, asOf: builtAt + 2_000 });
+    const deps = composeDisconnect({
+      db: database,
+      keyWrapper: { generateDataKey: unused, unwrapDataKey: unused },
+      slackBaseUrl: 'http://localhost',
+      log: { info: unused, warn: unused, error: unused },
+      now: () => builtAt + 1_000,
+    });
+    await dynamoConnectionStore(database).put(connection, undefined);
+    for (const each of [endpoint, newer]) await endpoints.putIfNewer(each);
+    await disconnect(deps, connection);
+    const overlooked = await endpoints.find(environmentId, endpoint.identifier);
+    await indexes.catchUp();
+
+    const due = await dynamoDueStore(database).takeDue(builtAt + 61_000, 10);
+    for (const row of due) if (row.kind === 'connection') await settleConnection(deps, row.connection);
+
+    expect(overlooked).toEqual(endpoint);
+    expect(due).toMatchObject([{ kind: 'connection', connection: { subjectKey: connection.subjectKey } }]);
+    expect(await endpoints.find(environmentId, endpoint.identifier)).toBeUndefined();
+    expect(await endpoints.find(environmentId, newer.identifier)).toEqual(newer);
+    await indexes.catchUp();
+    expect(await dynamoDueStore(database).takeDue(builtAt + 600_000, 10)).toEqual([]);
+  });
+});
+
+function unused(): never {
+  throw new Error('not needed here');
+}

@@ -66,6 +66,7 @@ export function startInstance(
       handlers.start({ ...startEvent('POST', startUrl), headers }, createContext('start')),
     confirm: (apiKey: string, body: object): Promise<HttpResult> =>
       handlers['confirm-flow'](confirmEvent(apiKey, body), createContext('confirm-flow')),
+    /** One run of the schedule. */
     sweep: sweep.createHandler(sweep.compose({ ...parts, awsAssertion, isFederated: () => true })),
     /** Does something just before the first command that is looked for is sent. */
     before(matches: (command: Command) => boolean, act: () => Promise<unknown>) {

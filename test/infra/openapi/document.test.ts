@@ -5,7 +5,7 @@ import { operations } from './run-examples.ts';
 import { document } from './written-schemas.ts';
 
 /** Only a row that no route makes is answered with it. */
-const unreachable = ['integration_credentials_missing'];
+const unreachable = ['integration_credentials_missing', 'rotation_credentials_missing'];
 /** Answered at addresses that are no routes. */
 const withoutRoute = ['not_found'];
 
