@@ -143,6 +143,23 @@ describe('a Slack flow', () => {
 });
 
 describe('a Microsoft flow', () => {
+  it('shows the connection to a tenant that is not ready yet', async () => {
+    const novu = await newEnvironment();
+    const { result } = await novu.integrations.generateConnectOAuthUrl({
+      integrationIdentifier: 'msteams',
+      context: { tenant: 'acme' },
+      connectionIdentifier: 'acmes tenant',
+    });
+
+    const consent = await service.microsoft.approveConsent(result.url, { username: adele, rolesLater: true });
+    const signIn = (await service.request('GET', consent)).headers.get('location') ?? '';
+    const page = await service.request('GET', await service.microsoft.signIn(signIn, { username: adele }));
+
+    expect(page.headers.get('refresh')).toBe('5');
+    const { data } = (await novu.channelConnections.list({ contextKeys: ['tenant:acme'] })).result;
+    expect(data).toMatchObject([{ identifier: 'acmes tenant', subscriberId: null, workspace: { id: contoso.id } }]);
+  });
+
   it('ends in a connection to the tenant and the person who signed in', async () => {
     const novu = await newEnvironment();
     const { result } = await novu.integrations.generateConnectOAuthUrl({

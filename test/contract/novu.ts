@@ -8,7 +8,7 @@ export function novuAt(serverURL: string, secretKey?: string): Novu {
 }
 
 /** What a call of the SDK throws. */
-async function failureOf(call: Promise<unknown>): Promise<NovuError> {
+export async function failureOf(call: Promise<unknown>): Promise<NovuError> {
   const failure = await call.then(
     () => new Error('the call succeeded'),
     (error: unknown) => error,
