@@ -3,9 +3,10 @@ import { loadConfig } from '../lib/config.ts';
 import { createConnection, replaceCredential } from '../lib/connection/bring-credential.ts';
 import { type Connection, connectionSchema } from '../lib/connection/connection.ts';
 import { type DisconnectDeps, disconnect } from '../lib/connection/disconnect.ts';
-import { composeDisconnect, type DisconnectParts } from '../lib/connection/disconnect-deps.ts';
-import { shownConnection } from '../lib/connection/shown-connection.ts';
-import { ChatConnectError } from '../lib/errors.ts';
+import { connectionNotFound, findConnection } from '../lib/connection/find-connection.ts';
+import { showConnection, showConnections, shownConnection } from '../lib/connection/shown-connection.ts';
+import { type VerifyDeps, verifyConnection } from '../lib/connection/verify-connection.ts';
+import { composeVerify, type VerifyParts } from '../lib/connection/verify-connection-deps.ts';
 import { connectionModes } from '../lib/flow/flow.ts';
 import { type ApiDeps, createApiHandler, identifierSchema, textSchema, validated } from '../lib/http/api.ts';
 import { lambdaLog, onLambda } from '../lib/http/lambda.ts';
@@ -13,6 +14,8 @@ import { allOf, integrationIdOf } from '../lib/http/list-filters.ts';
 import { listQuerySchema, listRows, parseListQuery } from '../lib/http/list-route.ts';
 import type { HttpHandler } from '../lib/http/types.ts';
 import { providerIds } from '../lib/integration/integration.ts';
+import { awsAssertion } from '../lib/providers/msteams/aws-assertion.ts';
+import { federatedClients } from '../lib/providers/msteams/federated-clients.ts';
 import { awsDatabase } from '../lib/store/aws-database.ts';
 import type { Database } from '../lib/store/database.ts';
 import { dynamoApiKeyStore } from '../lib/store/environment-store.ts';
@@ -53,7 +56,7 @@ export const createBody = z.strictObject({
 });
 export const updateBody = z.strictObject(credential);
 
-export interface ChannelConnectionsDeps extends ApiDeps, DisconnectDeps {
+export interface ChannelConnectionsDeps extends ApiDeps, DisconnectDeps, VerifyDeps {
   readonly db: Database;
 }
 
@@ -73,14 +76,14 @@ export function createHandler(deps: ChannelConnectionsDeps): HttpHandler {
           matches: remainingFilter(query),
           orderOf: ({ createdAt, subjectKey }) => listOrderOf(createdAt, subjectKey),
         });
-        return { statusCode: 200, body: { ...page, data: page.data.map(shownConnection) } };
+        return { statusCode: 200, body: { ...page, data: await showConnections(deps, environmentId, page.data) } };
       },
     },
     'GET /v1/channel-connections/{identifier}': {
       permissions: ['connect', 'manage'],
       async act({ caller, pathParameters }) {
-        const connection = await found(deps, caller.environmentId, pathParameters['identifier']);
-        return { statusCode: 200, body: { data: shownConnection(connection) } };
+        const connection = await findConnection(deps, caller.environmentId, pathParameters['identifier']);
+        return { statusCode: 200, body: { data: await showConnection(deps, connection) } };
       },
     },
     'POST /v1/channel-connections': {
@@ -89,7 +92,7 @@ export function createHandler(deps: ChannelConnectionsDeps): HttpHandler {
         const request = validated(createBody, body);
         const connection = await createConnection({ ...deps, log }, caller.environmentId, request);
         log.info('connection created', logFields(connection));
-        return { statusCode: 201, body: { data: shownConnection(connection) } };
+        return { statusCode: 201, body: { data: await showConnection(deps, connection) } };
       },
     },
     'PATCH /v1/channel-connections/{identifier}': {
@@ -99,31 +102,29 @@ export function createHandler(deps: ChannelConnectionsDeps): HttpHandler {
         const identifier = pathParameters['identifier'] ?? '';
         const connection = await replaceCredential({ ...deps, log }, caller.environmentId, identifier, brought);
         log.info('connection updated', logFields(connection));
-        return { statusCode: 200, body: { data: shownConnection(connection) } };
+        return { statusCode: 200, body: { data: await showConnection(deps, connection) } };
       },
     },
     'DELETE /v1/channel-connections/{identifier}': {
       permissions: ['manage'],
       async act({ caller, pathParameters, log }) {
         const identifier = pathParameters['identifier'];
-        const connection = await found(deps, caller.environmentId, identifier);
-        if (!(await disconnect({ ...deps, log }, connection))) throw notFound(identifier);
+        const connection = await findConnection(deps, caller.environmentId, identifier);
+        if (!(await disconnect({ ...deps, log }, connection))) throw connectionNotFound(identifier);
         log.info('connection deleted', logFields(connection));
         return { statusCode: 204, body: undefined };
       },
     },
+    'POST /v1/channel-connections/{identifier}/verify': {
+      permissions: ['manage'],
+      idempotency: 'ignored',
+      async act({ caller, pathParameters, log }) {
+        const identifier = pathParameters['identifier'];
+        const { connection, grant } = await verifyConnection({ ...deps, log }, caller.environmentId, identifier);
+        return { statusCode: 200, body: { data: shownConnection(connection, grant) } };
+      },
+    },
   });
-}
-
-/** @throws ChatConnectError `connection_not_found` */
-async function found(deps: ChannelConnectionsDeps, environmentId: string, identifier = ''): Promise<Connection> {
-  const connection = await deps.connections.find(environmentId, identifier);
-  if (!connection) throw notFound(identifier);
-  return connection;
-}
-
-function notFound(identifier = ''): ChatConnectError {
-  return new ChatConnectError('connection_not_found', `Channel connection with identifier '${identifier}' not found`);
 }
 
 function logFields({ integrationId, subjectKey }: Connection) {
@@ -171,21 +172,32 @@ function remainingFilter(filters: Filters): ((connection: Connection) => boolean
   return allOf(tests);
 }
 
-export function compose(parts: DisconnectParts): ChannelConnectionsDeps {
+export function compose(parts: VerifyParts): ChannelConnectionsDeps {
   const { db } = parts;
-  const disconnecting = composeDisconnect(parts);
-  const idempotency = { store: dynamoIdempotencyStore(db), now: disconnecting.now };
-  return { ...disconnecting, db, idempotency, findApiKey: dynamoApiKeyStore(db).find };
+  const verifying = composeVerify(parts);
+  const idempotency = { store: dynamoIdempotencyStore(db), now: verifying.now };
+  return { ...verifying, db, idempotency, findApiKey: dynamoApiKeyStore(db).find };
 }
 
 export const handler = onLambda(() => {
-  const config = loadConfig(['CONNECTIONS_TABLE', 'FLOWS_TABLE', 'VAULT_KEY_ARN', 'SLACK_BASE_URL']);
+  const config = loadConfig([
+    'CONNECTIONS_TABLE',
+    'FLOWS_TABLE',
+    'VAULT_KEY_ARN',
+    'SLACK_BASE_URL',
+    'MICROSOFT_LOGIN_BASE_URL',
+    'FEDERATED_CLIENTS',
+  ]);
+  const log = lambdaLog();
   return createHandler(
     compose({
       db: awsDatabase(config),
       keyWrapper: awsKeyWrapper(config),
       slackBaseUrl: config.SLACK_BASE_URL,
-      log: lambdaLog(),
+      microsoftLoginBaseUrl: config.MICROSOFT_LOGIN_BASE_URL,
+      awsAssertion: awsAssertion({ log }),
+      isFederated: federatedClients(config.FEDERATED_CLIENTS),
+      log,
     }),
   );
 });

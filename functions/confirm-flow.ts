@@ -1,6 +1,6 @@
 import * as z from 'zod/mini';
 import { loadConfig } from '../lib/config.ts';
-import { shownConnection } from '../lib/connection/shown-connection.ts';
+import { showConnection } from '../lib/connection/shown-connection.ts';
 import { shownEndpoint } from '../lib/endpoint/shown-endpoint.ts';
 import { type ConfirmFlowDeps, confirmFlow } from '../lib/flow/confirm-flow.ts';
 import { connectionIdentifierOf, type Flow } from '../lib/flow/flow.ts';
@@ -15,6 +15,7 @@ import { type ConnectionStore, dynamoConnectionStore } from '../lib/store/connec
 import { dynamoEndpointStore, type EndpointStore } from '../lib/store/endpoint-store.ts';
 import { dynamoApiKeyStore } from '../lib/store/environment-store.ts';
 import { dynamoFlowStore } from '../lib/store/flow-store.ts';
+import { dynamoGrantStore, type GrantStore } from '../lib/store/grant-store.ts';
 import { awsKeyWrapper } from '../lib/vault/aws-key-wrapper.ts';
 import { environmentVault } from '../lib/vault/environment-vault.ts';
 import type { Vault } from '../lib/vault/vault.ts';
@@ -28,6 +29,7 @@ export const confirmBody = z.strictObject({
 export interface ConfirmDeps extends ApiDeps, ConfirmFlowDeps {
   readonly connections: Pick<ConnectionStore, 'find'>;
   readonly endpoints: Pick<EndpointStore, 'find'>;
+  readonly grants: Pick<GrantStore, 'statesOf'>;
   readonly vault: Vault;
 }
 
@@ -55,7 +57,7 @@ async function made(deps: ConfirmDeps, flow: Flow) {
   );
   const endpoints = found.filter((endpoint) => endpoint !== undefined);
   return {
-    connection: connection && shownConnection(connection),
+    connection: connection && (await showConnection(deps, connection)),
     endpoints: await Promise.all(endpoints.map((endpoint) => shownEndpoint(deps.vault, endpoint))),
   };
 }
@@ -68,6 +70,7 @@ export function compose(parts: ResumeParts): ConfirmDeps {
     findApiKey: dynamoApiKeyStore(db).find,
     connections: dynamoConnectionStore(db),
     endpoints: dynamoEndpointStore(db),
+    grants: dynamoGrantStore(db),
     vault: environmentVault({ db, keyWrapper, now }),
     log,
     now,

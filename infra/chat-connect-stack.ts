@@ -50,6 +50,7 @@ export class ChatConnectStack extends Stack {
       MsteamsCallbackRoleArn: roleArnOf(functions['msteams-callback']),
       ConfirmFlowRoleArn: roleArnOf(functions['confirm-flow']),
       SweepRoleArn: roleArnOf(functions.sweep),
+      ChannelConnectionsRoleArn: roleArnOf(functions['channel-connections']),
     };
     for (const [name, value] of Object.entries(outputs)) new CfnOutput(this, name, { value });
   }

@@ -81,11 +81,12 @@ export const functionSettings: Readonly<Record<FunctionName, FunctionSettings>> 
   },
   'channel-connections': {
     ...apiCall,
-    // The provider gets 5 s of it at most.
-    timeoutSeconds: 15,
+    // Waiting for somebody else's refresh, one of its own and a revocation add up to 25 s at worst.
+    timeoutSeconds: 29,
     connections: { ...finishing, queriedIndexes: allIndexes },
     flows: idempotency,
     opensVault: true,
+    provesAppsByRole: true,
   },
   'channel-endpoints': {
     ...apiCall,

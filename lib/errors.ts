@@ -38,6 +38,8 @@ export const errorStatuses = {
   validation_failed: 422,
   idempotency_key_reused: 422,
   internal_error: 500,
+  token_refresh_failed: 502,
+  token_refresh_in_progress: 502,
   unavailable: 503,
 } as const;
 
@@ -52,7 +54,7 @@ export interface ChatConnectErrorOptions extends ErrorOptions {
   /** What led to the code, as a code of its own. */
   reason?: string | undefined;
   /** Seconds, sent as Retry-After. */
-  retryAfterSeconds?: number;
+  retryAfterSeconds?: number | undefined;
 }
 
 /**

@@ -1,6 +1,6 @@
 import * as z from 'zod/mini';
 import { createBody, listQuery, updateBody } from '../../functions/channel-connections.ts';
-import { connectionSchema } from '../../lib/connection/connection.ts';
+import { connectionStatuses } from '../../lib/connection/connection-status.ts';
 import type { ErrorCode } from '../../lib/errors.ts';
 import { providerIds } from '../../lib/integration/integration.ts';
 import { context } from './inputs.ts';
@@ -59,8 +59,9 @@ export const connection = named(
       auth: described(z.object({ accessToken: z.literal('hidden') }), {
         accessToken: 'Always `hidden`.',
       }),
-      status: connectionSchema.shape.status,
-      statusReason: connectionSchema.shape.statusReason,
+      status: z.enum(connectionStatuses),
+      statusReason: z.optional(z.string()),
+      lastVerifiedAt: z.optional(time),
       scopes: z.array(z.string()),
       createdAt: time,
       updatedAt: time,
@@ -74,8 +75,12 @@ export const connection = named(
       contextKeys: 'Its context as sorted `type:id`.',
       workspace: 'What was connected.',
       auth: 'Of the contract. No token is ever shown.',
-      status: '`pending`: approved, but the provider does not yet give what was approved.',
-      statusReason: 'What a pending connection waits for.',
+      status:
+        '`pending`: approved, but the provider does not yet give what was approved. ' +
+        '`reauthorization_required`: the provider does not take its credential any more, so a person has to connect again. ' +
+        '`revoked`: its grant was ended.',
+      statusReason: 'What a pending connection waits for, or why a person has to connect again.',
+      lastVerifiedAt: 'When the provider last accepted or refused its credential.',
       scopes: 'Slack: what was asked for in its own flow and granted.',
       createdAt: 'When it was connected first.',
       updatedAt: 'When it was changed last.',
@@ -326,6 +331,27 @@ export const connectionOperations: Operations = {
         after: ['generateConnectOAuthUrl.slack'],
         path: { identifier: 'acme-slack' },
         answer: { status: 204 },
+      },
+      unknown,
+    },
+  },
+  'POST /v1/channel-connections/{identifier}/verify': {
+    operationId: 'verifyChannelConnection',
+    summary: 'Ask the provider whether a connection still works',
+    description:
+      'Slack, with a refresh token: refreshes it. Slack, without one: tries the token, unless a caller brought it. ' +
+      'Teams: asks for a token of the app in the tenant. A result younger than ten seconds is shown again.',
+    permissions: ['manage'],
+    path: { identifier: 'The connection’s identifier, given or derived.' },
+    answers: { 200: { description: 'The connection, and how it stands.', content: dataOf(connection) } },
+    errors: ['connection_not_found'],
+    raceErrors: ['token_refresh_failed', 'token_refresh_in_progress'],
+    examples: {
+      slack: {
+        summary: 'A Slack workspace',
+        after: ['generateConnectOAuthUrl.slack'],
+        path: { identifier: 'acme-slack' },
+        answer: { status: 200, body: { data: { ...acmeSlack, lastVerifiedAt: exampleTime } } },
       },
       unknown,
     },

@@ -162,9 +162,16 @@ function failures(writer: Writer, routeKey: string, operation: Operation): Json 
   );
 }
 
+const passing = new Set<ErrorCode>([
+  'unavailable',
+  'idempotency_in_progress',
+  'token_refresh_failed',
+  'token_refresh_in_progress',
+]);
+
 function failure(writer: Writer, status: number, codes: readonly ErrorCode[]) {
   const explained = codes.map((code) => `\`${code}\`: ${writer.explanations.get(code)}`);
-  const isPassing = codes.includes('unavailable') || codes.includes('idempotency_in_progress');
+  const isPassing = codes.some((code) => passing.has(code));
   return {
     description: explained.length === 1 ? explained[0] : explained.map((line) => `* ${line}`).join('\n'),
     ...(isPassing && { headers: headerObjects({ 'Retry-After': 'Seconds after which to try again.' }) }),

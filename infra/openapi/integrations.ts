@@ -11,7 +11,7 @@ const credentials = named(
   described(credentialsSchema, {
     clientId: 'The client id of the app. Required.',
     secretKey: 'The client secret. Required, unless `configurations.clientAuth` is another one.',
-    previousSecretKey: 'Kept for later. Not used yet.',
+    previousSecretKey: 'Slack: the client secret before `secretKey`. Tried when Slack refuses that one in a refresh.',
     signingSecret: 'Kept for later. Not used yet.',
     certificate: 'Teams: PEM text of a certificate and its unencrypted RSA key, for `clientAuth: certificate`.',
     applicationId: 'Slack: the app id. An approval for any other app is refused.',

@@ -46,6 +46,8 @@ export const connectionSchema = z.object({
   contextKeys: z.array(z.string()),
   /** Of an install that names neither subscriber nor context; it is nobody's to share. */
   isInstall: z.optional(z.boolean()),
+  /** What a Bolt app's install brought besides tokens, sealed. */
+  installation: z.optional(z.object({ sealed: z.string(), sealVersion: z.string() })),
   /** None when the flow brought a user token only. */
   grantId: z.optional(z.string()),
   userGrantId: z.optional(z.string()),
@@ -82,6 +84,11 @@ export const connectionSchema = z.object({
 });
 export type Connection = z.infer<typeof connectionSchema>;
 
+/** The grant that a connection's token comes from: the bot's, or the only person's. */
+export function mainGrantIdOf({ grantId, userGrantId }: Connection): string | undefined {
+  return grantId ?? userGrantId;
+}
+
 /** By then every index knows what was written before. */
 const settleAfterMilliseconds = 60_000;
 
@@ -114,6 +121,7 @@ export function tombstoneOf(
     ...leftBehind(connection, { grantId: undefined, userGrantId: undefined }, now),
     grantId: undefined,
     userGrantId: undefined,
+    installation: undefined,
     asOf,
     deletedAt: Math.max(now, asOf),
     dueAt: settlingTime(now),

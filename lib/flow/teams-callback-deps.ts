@@ -1,9 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import { openSecret } from '../integration/secrets.ts';
-import type { Log } from '../log.ts';
-import type { AwsAssertion } from '../providers/msteams/aws-assertion.ts';
+import { type ClientCredentialDeps, openClientCredential } from '../providers/msteams/client-credential.ts';
 import { exchangeSignInCode, requestAppOnlyToken } from '../providers/msteams/entra.ts';
-import type { IsFederated } from '../providers/msteams/federated-clients.ts';
 import { idTokenVerifier } from '../providers/msteams/id-token.ts';
 import { installBot } from '../providers/msteams/install-bot.ts';
 import { dynamoConnectionStore } from '../store/connection-store.ts';
@@ -15,18 +12,13 @@ import { dynamoIntegrationStore } from '../store/integration-store.ts';
 import { environmentVault } from '../vault/environment-vault.ts';
 import type { KeyWrapper } from '../vault/key-wrapper.ts';
 import { exchangeSeal } from './exchange-seal.ts';
-import { FlowFailure } from './flow-failure.ts';
 import type { TeamsCallbackDeps } from './teams-callback.ts';
 
-export interface TeamsCallbackParts {
+export interface TeamsCallbackParts extends Omit<ClientCredentialDeps, 'vault'> {
   readonly db: Database;
   readonly keyWrapper: KeyWrapper;
   readonly microsoftLoginBaseUrl: string;
-  /** Asked for integrations of `clientAuth: aws` only. */
-  readonly awsAssertion: AwsAssertion;
-  readonly isFederated: IsFederated;
   readonly microsoftGraphBaseUrl: string;
-  readonly log: Log;
   readonly fetch?: typeof fetch;
   readonly now?: () => number;
 }
@@ -52,23 +44,7 @@ export function composeTeamsCallback(parts: TeamsCallbackParts): TeamsCallbackDe
     idTokens: idTokenVerifier(loginBaseUrl, fetch),
     keepExchange: seal.keep,
     openExchange: seal.open,
-    async credentialOf(integration) {
-      const { clientAuth } = integration.configurations;
-      if (clientAuth === 'aws') {
-        if (!parts.isFederated(integration.environmentId, integration.credentials.clientId ?? '')) {
-          log.warn('this environment may not use the role of the functions for this app', {
-            environmentId: integration.environmentId,
-            integrationId: integration.integrationId,
-          });
-          throw new FlowFailure('provider_misconfigured');
-        }
-        return { assertion: await parts.awsAssertion() };
-      }
-      const byCertificate = clientAuth === 'certificate';
-      const opened = await openSecret(vault, integration, byCertificate ? 'certificate' : 'secretKey');
-      if (opened === undefined) throw new FlowFailure('provider_misconfigured');
-      return byCertificate ? { certificate: opened } : { secret: opened };
-    },
+    credentialOf: (integration) => openClientCredential({ ...parts, vault }, integration),
     exchangeCode: (exchange) => exchangeSignInCode(entra, exchange),
     requestAppOnlyToken: async (integration, tenantId) =>
       requestAppOnlyToken(entra, integration, await deps.credentialOf(integration), tenantId),

@@ -19,6 +19,21 @@ export const tokenSchema = z.object({
 });
 export type Token = z.infer<typeof tokenSchema>;
 
+/** The lease of a refresh. Whoever saw their call fail gives it back and leaves the failure for those who wait. */
+const refreshSchema = z.object({
+  /** Random; only its holder may store what the provider answers. */
+  owner: z.string(),
+  /** Epoch milliseconds: nobody else calls the provider before. */
+  until: z.number(),
+  /** Hash of a refresh token that was sent, and of which nobody knows whether it is spent. */
+  sentToken: z.optional(z.string()),
+  /** Epoch milliseconds: the holder saw the call fail then. */
+  failedAt: z.optional(z.number()),
+  error: z.optional(z.string()),
+  httpStatus: z.optional(z.number()),
+});
+export type Refresh = z.infer<typeof refreshSchema>;
+
 /** What a provider gave for an account (or for one user of it): one chain of refreshes. */
 export const grantSchema = z.object({
   grantId: z.string(),
@@ -39,8 +54,17 @@ export const grantSchema = z.object({
   tokenExpiresAt: z.optional(z.number()),
   /** Goes up with every token that is stored. */
   version: z.number(),
-  /** `revoking`: nobody needs the token any more, and the provider has not confirmed its end; it stays sealed until then. */
-  status: z.enum(['active', 'revoking', 'revoked']),
+  /**
+   * `reauthorization_required`: the provider does not accept the credential any more; what is sealed stays.
+   * `revoking`: nobody needs the token any more, and the provider has not confirmed its end; it stays sealed until then.
+   */
+  status: z.enum(['active', 'reauthorization_required', 'revoking', 'revoked']),
+  /** Why the grant is not active: the provider's own code, or one of ours. */
+  statusReason: z.optional(z.string()),
+  /** Epoch milliseconds: when the provider last accepted the credential or refused it. */
+  verifiedAt: z.optional(z.number()),
+  /** A refresh that is under way, or whose outcome nobody saw. */
+  refresh: z.optional(refreshSchema),
   /** Epoch milliseconds until which a writer waits for a revocation under way. */
   revokingUntil: z.optional(z.number()),
   /** What the provider was asked while the grant is `revoking`: to end the token or to remove the app, and how often. */
@@ -56,6 +80,15 @@ export const grantSchema = z.object({
   flowId: z.string(),
 });
 export type Grant = z.infer<typeof grantSchema>;
+
+/** What a connection says of its grant. */
+export const grantStateSchema = z.pick(grantSchema, { status: true, statusReason: true, verifiedAt: true });
+export type GrantState = z.infer<typeof grantStateSchema>;
+
+/** Neither ended nor about to be. */
+export function isLiving({ status }: Pick<Grant, 'status'>): boolean {
+  return status === 'active' || status === 'reauthorization_required';
+}
 
 /** One chain per integration and account, and one per person of it; every connection that flows make shares it. */
 export function grantIdOf(integrationId: string, accountId: string, userId?: string): string {

@@ -2,7 +2,7 @@ import type { Integration } from '../integration/integration.ts';
 import type { Log } from '../log.ts';
 import type { IntegrationStore } from '../store/integration-store.ts';
 import type { Vault } from '../vault/vault.ts';
-import { type Account, type Grant, grantIdOf, type Token } from './grant.ts';
+import { type Account, type Grant, grantIdOf, isLiving, type Token } from './grant.ts';
 import { hasUserGrantInUse, type InUseDeps, isInUse } from './in-use.ts';
 import { openToken, sealToken } from './token-vault.ts';
 
@@ -35,7 +35,8 @@ const maxTries = 40;
  * it. That is announced in the row first: whoever connects meanwhile waits and tries their token, since a workspace gets
  * the same one again. Without the provider's confirmation the row stays `revoking`, with its token sealed, and the
  * sweep tries again.
- * @param grant as it was read: when it is renewed before its end is announced, it stays
+ * @param grant as it was read: when it is renewed before its end is announced, it stays. While it is refreshed it stays
+ *   too: whoever refreshes looks for its connection afterwards, and the sweep comes again
  * @param liveToken a token that goes on living in the grant's place
  * @returns false when the grant is in use
  */
@@ -79,8 +80,9 @@ export async function settleGrant(deps: RevokeDeps, grant: Grant): Promise<void>
 }
 
 /**
- * Ends a token that a flow got and nobody stored, unless a grant of its account lives here.
+ * Ends a token that a flow or a refresh got and nobody stored, unless its grant lives here.
  * @param liveToken a token that goes on living in its place
+ * @param grantId of the grant that it would have been stored in: by default the account's
  */
 export async function revokeUnstoredToken(
   deps: RevokeDeps,
@@ -89,11 +91,11 @@ export async function revokeUnstoredToken(
   token: Token,
   flowId: string,
   liveToken?: string,
+  grantId = grantIdOf(integration.integrationId, account.id),
 ): Promise<void> {
   const { environmentId, integrationId, providerId } = integration;
-  const grantId = grantIdOf(integrationId, account.id);
   const grant = await deps.grants.get(environmentId, grantId);
-  if (grant?.status === 'active') {
+  if (grant && isLiving(grant)) {
     await revokeGrantIfUnshared(deps, integration, grant, flowId, liveToken);
     return;
   }
@@ -114,7 +116,8 @@ export async function revokeUnstoredToken(
     asOf,
     flowId,
   };
-  const end = await endOf(deps, integration, unstored, liveToken);
+  // Another flow may be about to store what may be the same token.
+  const end = (await isInUse(deps, unstored)) ? undefined : await endOf(deps, integration, unstored, liveToken);
   if (!end) return;
   const announced = { ...unstored, ...announcementOf(deps, { how: end.how, tries: 1 }) };
   const ending = await deps.grants.announceRevocation(announced);

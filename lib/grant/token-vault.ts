@@ -1,3 +1,4 @@
+import { hashOf } from '../crypto.ts';
 import type { Vault } from '../vault/vault.ts';
 import { type Grant, type Token, tokenSchema } from './grant.ts';
 
@@ -22,4 +23,9 @@ export async function openToken(vault: Vault, grant: Grant): Promise<Token> {
   const { environmentId, grantId, token, sealVersion } = grant;
   const context = { environmentId, item: grantId, field: 'token', version: sealVersion };
   return tokenSchema.parse(JSON.parse(await vault.open(token, context)));
+}
+
+/** Names a token where it must not stand itself. */
+export function fingerprintOf({ environmentId, grantId }: Grant, token: string): string {
+  return hashOf('fingerprint', environmentId, grantId, token).slice(0, 32);
 }

@@ -24,7 +24,7 @@ export async function deleteInstallation(deps: InstallationDeps, query: Installa
   if (!accountId) {
     throw new InstallationError('installation_not_found', `No account to delete for ${describeQuery(query)}`);
   }
-  const { environmentId, grants, installations } = deps;
+  const { environmentId, grants } = deps;
   const deletion: Deletion = { accountId, asOf: deps.now(), flowId: randomToken(16) };
   if (userId !== undefined) return endPart(deps, deletion, userId);
   await endPart(deps, deletion, undefined);
@@ -41,7 +41,6 @@ export async function deleteInstallation(deps: InstallationDeps, query: Installa
       if (grant?.userId !== undefined) await endPart(deps, deletion, grant.userId);
     }
   }
-  await installations.remove(environmentId, accountGrantId, deletion);
 }
 
 /** Ends a grant, whoever else lives on it: Slack has ended it already. Then goes what an install made of it. */

@@ -1,8 +1,15 @@
 import type { Installation, InstallationQuery } from '@slack/oauth';
-import type { Grant } from '../grant/grant.ts';
+import type { Connection } from '../connection/connection.ts';
+import type { Grant, Token } from '../grant/grant.ts';
 import { openToken } from '../grant/token-vault.ts';
-import type { SlackInstallation } from '../store/slack-installation-store.ts';
-import { describeQuery, grantIdIn, type InstallationDeps, openDetails, requireIntegration } from './installation.ts';
+import {
+  describeQuery,
+  findInstall,
+  grantIdIn,
+  type InstallationDeps,
+  openDetails,
+  requireIntegration,
+} from './installation.ts';
 import { InstallationError } from './installation-error.ts';
 
 /** What is there for one account that a query asks about. */
@@ -11,7 +18,13 @@ interface Held {
   readonly bot: Grant | undefined;
   /** Of the person that is asked about, else of whoever installed last. */
   readonly person: Grant | undefined;
-  readonly installation: SlackInstallation | undefined;
+  /** That of the account's bot. */
+  readonly install: Connection | undefined;
+}
+
+interface Usable {
+  readonly grant: Grant;
+  readonly token: Token;
 }
 
 /**
@@ -29,27 +42,29 @@ export async function fetchInstallation(
     held.push(account);
     if (account.bot) break;
   }
+  const withBot = held.find(({ bot }) => bot !== undefined);
   const withPerson = held.find(({ person }) => person !== undefined);
-  const found = held.find(({ bot }) => bot !== undefined) ?? withPerson;
-  const grant = found?.bot ?? found?.person;
-  if (!found || !grant) throw notFound(query);
-  const userId = query.userId ?? withPerson?.person?.userId ?? found.installation?.installerId ?? '';
-  const [details, bot, user] = await Promise.all([
-    openDetails(deps, grantIdIn(deps, found.accountId), found.installation),
-    found.bot && botOf(deps, found.bot),
-    withPerson?.person && userOf(deps, withPerson.person),
-  ]);
-  const { account } = grant;
+  const [bot, user] = await Promise.all([open(deps, withBot?.bot), open(deps, withPerson?.person)]);
+  const main = bot ?? user;
+  if (!main) throw new InstallationError('installation_not_found', `No installation for ${describeQuery(query)}`);
+  const { account, userId: ownerId } = main.grant;
+  const install = bot ? withBot?.install : await findInstall(deps, account.id, ownerId);
+  const details = await openDetails(deps, install);
   const isEnterpriseInstall = account.kind === 'enterprise';
-  const { id, name, enterpriseId } = account;
-  const enterprise = enterpriseId === undefined ? undefined : { id: enterpriseId };
+  const enterprise = account.enterpriseId === undefined ? undefined : { id: account.enterpriseId };
   return {
-    team: isEnterpriseInstall ? undefined : { id, name },
-    enterprise: isEnterpriseInstall ? { id, name } : (details.enterprise ?? enterprise),
-    user: { id: userId, token: undefined, scopes: undefined, ...user },
-    ...(bot && { bot, tokenType: 'bot' }),
-    appId: grant.appId ?? details.appId,
-    enterpriseUrl: grant.enterpriseUrl ?? details.enterpriseUrl,
+    team: isEnterpriseInstall ? undefined : { id: account.id, name: account.name },
+    enterprise: isEnterpriseInstall ? { id: account.id, name: account.name } : (details.enterprise ?? enterprise),
+    user: {
+      id: query.userId ?? user?.grant.userId ?? install?.approverId ?? '',
+      ...(user ? fieldsOf(user) : { token: undefined, scopes: undefined }),
+    },
+    ...(bot && {
+      bot: { ...fieldsOf(bot), id: bot.grant.botId ?? '', userId: bot.grant.botUserId ?? '' },
+      tokenType: 'bot',
+    }),
+    appId: main.grant.appId ?? details.appId,
+    enterpriseUrl: main.grant.enterpriseUrl ?? details.enterpriseUrl,
     isEnterpriseInstall,
     authVersion: 'v2',
     ...(details.incomingWebhook && { incomingWebhook: details.incomingWebhook }),
@@ -65,31 +80,40 @@ function accountsOf(query: InstallationQuery<boolean>): string[] {
 }
 
 async function readAccount(deps: InstallationDeps, accountId: string, userId: string | undefined): Promise<Held> {
-  const { environmentId, grants, installations } = deps;
-  const personOf = (id: string) => grants.get(environmentId, grantIdIn(deps, accountId, id));
-  const [{ grant, installation }, asked] = await Promise.all([
-    installations.read(environmentId, grantIdIn(deps, accountId)),
-    userId === undefined ? undefined : personOf(userId),
+  const grantOf = (person?: string) => deps.grants.get(deps.environmentId, grantIdIn(deps, accountId, person));
+  const [bot, asked, install] = await Promise.all([
+    grantOf(),
+    userId === undefined ? undefined : grantOf(userId),
+    findInstall(deps, accountId),
   ]);
-  const person = userId === undefined && installation ? await personOf(installation.installerId) : asked;
-  return { accountId, bot: living(grant), person: living(person), installation };
+  const person = userId === undefined ? await lastInstaller(deps, accountId, install, bot) : asked;
+  return { accountId, bot: living(bot), person: living(person), install };
+}
+
+/** The grant of whoever installed the bot last through a store, or (without a bot) gave a token last. */
+async function lastInstaller(
+  deps: InstallationDeps,
+  accountId: string,
+  install: Connection | undefined,
+  bot: Grant | undefined,
+): Promise<Grant | undefined> {
+  const { environmentId, grants } = deps;
+  const approverId = install?.approverId;
+  if (approverId !== undefined) return grants.get(environmentId, grantIdIn(deps, accountId, approverId));
+  if (living(bot)) return undefined;
+  const marks = await grants.userGrants(environmentId, grantIdIn(deps, accountId));
+  const newest = marks.sort((left, right) => right.asOf - left.asOf)[0];
+  return newest && grants.get(environmentId, newest.userGrantId);
 }
 
 function living(grant: Grant | undefined): Grant | undefined {
   return grant?.status === 'active' ? grant : undefined;
 }
 
-async function botOf(deps: InstallationDeps, grant: Grant): Promise<Installation['bot']> {
-  const { accessToken, expiresAt } = await openToken(deps.vault, grant);
-  const { scopes, botId = '', botUserId = '' } = grant;
-  return { token: accessToken, ...(expiresAt && { expiresAt }), scopes, id: botId, userId: botUserId };
+async function open(deps: InstallationDeps, grant: Grant | undefined): Promise<Usable | undefined> {
+  return grant && { grant, token: await openToken(deps.vault, grant) };
 }
 
-async function userOf(deps: InstallationDeps, grant: Grant) {
-  const { accessToken, expiresAt } = await openToken(deps.vault, grant);
-  return { token: accessToken, ...(expiresAt && { expiresAt }), scopes: grant.scopes };
-}
-
-function notFound(query: InstallationQuery<boolean>): InstallationError {
-  return new InstallationError('installation_not_found', `No installation for ${describeQuery(query)}`);
+function fieldsOf({ grant: { scopes }, token: { accessToken, expiresAt } }: Usable) {
+  return { token: accessToken, scopes, ...(expiresAt !== undefined && { expiresAt }) };
 }

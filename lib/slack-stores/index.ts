@@ -5,7 +5,6 @@ import { expiringCache } from '../expiring-cache.ts';
 import type { Log } from '../log.ts';
 import { awsDatabase, documentClient } from '../store/aws-database.ts';
 import type { Database } from '../store/database.ts';
-import { dynamoSlackInstallationStore } from '../store/slack-installation-store.ts';
 import { dynamoSlackStateStore } from '../store/slack-state-store.ts';
 import { awsKeyWrapper } from '../vault/aws-key-wrapper.ts';
 import { environmentVault } from '../vault/environment-vault.ts';
@@ -64,7 +63,6 @@ export function installationStore(options: SlackStoreOptions): Required<Installa
     ...shared,
     environmentId,
     integrationId,
-    installations: dynamoSlackInstallationStore(db),
     findIntegration: () => cached(integrationId),
   };
   return {

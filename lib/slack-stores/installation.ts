@@ -1,16 +1,15 @@
 import type { Installation, InstallationQuery } from '@slack/oauth';
 import * as z from 'zod/mini';
+import { type Connection, installKeyOf } from '../connection/connection.ts';
 import type { DisconnectDeps } from '../connection/disconnect.ts';
 import { grantIdOf } from '../grant/grant.ts';
 import type { Integration } from '../integration/integration.ts';
 import { withoutNulls } from '../providers/slack/slack-answer.ts';
-import type { SlackInstallation, SlackInstallationStore } from '../store/slack-installation-store.ts';
 import { InstallationError } from './installation-error.ts';
 
 export interface InstallationDeps extends DisconnectDeps {
   readonly environmentId: string;
   readonly integrationId: string;
-  readonly installations: SlackInstallationStore;
   /** The environment's integration, unless it was deleted. */
   findIntegration(): Promise<Integration | undefined>;
 }
@@ -54,7 +53,13 @@ const installationSchema = z.extend(detailsSchema, {
   team: z.optional(named),
   isEnterpriseInstall: z.optional(z.boolean()),
   authVersion: z.optional(z.literal('v2')),
-  user: z.object({ ...token, id, token: z.optional(token.token), scopes: z.optional(scopes) }),
+  // Empty for a workspace of which the store does not know who installed.
+  user: z.object({
+    ...token,
+    id: z.string().check(z.maxLength(100)),
+    token: z.optional(token.token),
+    scopes: z.optional(scopes),
+  }),
   bot: z.optional(z.object({ ...token, id, userId: id, scopes })),
 });
 
@@ -69,7 +74,7 @@ export function parseInstallation(given: Installation): { installation: Installa
   const { enterprise, enterpriseUrl, appId, tokenType, metadata, incomingWebhook, ...rest } = parsed.data;
   const account = rest.isEnterpriseInstall ? enterprise : rest.team;
   if (!account) throw new InstallationError('installation_invalid', 'An installation without team and enterprise');
-  if (!rest.bot && !rest.user.token)
+  if (!rest.bot && !(rest.user.id && rest.user.token))
     throw new InstallationError('installation_invalid', 'An installation without token');
   return {
     installation: parsed.data as Installation,
@@ -77,28 +82,38 @@ export function parseInstallation(given: Installation): { installation: Installa
   };
 }
 
-function placeOf({ environmentId }: InstallationDeps, grantId: string, version: string) {
-  return { environmentId, item: grantId, field: 'details', version };
+/** The living connection that an install made of an account's bot, or of a person's token. */
+export async function findInstall(
+  { environmentId, integrationId, connections }: InstallationDeps,
+  accountId: string,
+  userId?: string,
+): Promise<Connection | undefined> {
+  const connection = await connections.get(environmentId, installKeyOf(integrationId, accountId, userId));
+  return connection?.deletedAt === undefined ? connection : undefined;
 }
 
+function placeOf({ environmentId }: InstallationDeps, subjectKey: string, version: string) {
+  return { environmentId, item: subjectKey, field: 'installation', version };
+}
+
+/** Seals what an install brought besides tokens for its connection. */
 export async function sealDetails(
   deps: InstallationDeps,
-  grantId: string,
+  subjectKey: string,
   details: InstallationDetails,
   sealVersion: string,
-): Promise<Pick<SlackInstallation, 'details' | 'sealVersion'>> {
-  const sealed = await deps.vault.seal(JSON.stringify(details), placeOf(deps, grantId, sealVersion));
-  return { details: sealed, sealVersion };
+): Promise<Connection['installation']> {
+  const sealed = await deps.vault.seal(JSON.stringify(details), placeOf(deps, subjectKey, sealVersion));
+  return { sealed, sealVersion };
 }
 
 export async function openDetails(
   deps: InstallationDeps,
-  grantId: string,
-  installation: SlackInstallation | undefined,
+  install: Connection | undefined,
 ): Promise<InstallationDetails> {
-  if (!installation) return {};
-  const opened = await deps.vault.open(installation.details, placeOf(deps, grantId, installation.sealVersion));
-  return detailsSchema.parse(JSON.parse(opened));
+  if (!install?.installation) return {};
+  const { sealed, sealVersion } = install.installation;
+  return detailsSchema.parse(JSON.parse(await deps.vault.open(sealed, placeOf(deps, install.subjectKey, sealVersion))));
 }
 
 /** How a query is named in an error: by ids. */

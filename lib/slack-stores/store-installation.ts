@@ -9,6 +9,7 @@ import { grantedOf } from '../providers/slack/granted-of.ts';
 import {
   grantIdIn,
   type InstallationDeps,
+  type InstallationDetails,
   parseInstallation,
   requireIntegration,
   sealDetails,
@@ -19,6 +20,7 @@ import { InstallationError } from './installation-error.ts';
 interface Install {
   readonly integration: Integration;
   readonly granted: Granted;
+  readonly details: InstallationDetails;
   readonly asOf: number;
   readonly flowId: string;
 }
@@ -45,21 +47,12 @@ export async function storeInstallation(deps: InstallationDeps, given: Installat
     throw new InstallationError('wrong_app', 'The installation is of another app than the integration');
   }
   const granted = grantedOf(installation);
-  const install: Install = { integration, granted, asOf: deps.now(), flowId: randomToken(16) };
+  const install: Install = { integration, granted, details, asOf: deps.now(), flowId: randomToken(16) };
   const { bot, user } = granted;
   const person = user?.token && { token: user.token, scopes: user.scopes, userId: user.userId };
   if (person) await markUserGrant(deps, install, person.userId);
   if (bot) await storePart(deps, install, bot);
   if (person) await storePart(deps, install, person);
-  const { environmentId, installations } = deps;
-  const { asOf, flowId } = install;
-  const grantId = grantIdIn(deps, granted.account.id);
-  await installations.putIfNewer(environmentId, grantId, {
-    installerId: installation.user.id,
-    ...(await sealDetails(deps, grantId, details, flowId)),
-    asOf,
-    flowId,
-  });
 }
 
 /**
@@ -121,13 +114,16 @@ async function giveWay({ grants, now }: InstallationDeps, { environmentId, grant
 
 async function writeConnection(
   deps: InstallationDeps,
-  { integration, granted, asOf, flowId }: Install,
+  { integration, granted, details, asOf, flowId }: Install,
   { scopes, userId }: Part,
   grantId: string,
   subjectKey: string,
 ): Promise<void> {
   const { environmentId, integrationId, connections } = deps;
   const isPerson = userId !== undefined;
+  // They stand with the bot where there is one.
+  const isMain = !isPerson || !granted.bot;
+  const installation = isMain ? await sealDetails(deps, subjectKey, details, flowId) : undefined;
   for (let round = 0; round < maxRounds; round += 1) {
     const existing = await connections.get(environmentId, subjectKey);
     const living = existing?.deletedAt === undefined ? existing : undefined;
@@ -145,6 +141,7 @@ async function writeConnection(
       providerId: 'slack',
       contextKeys: [],
       isInstall: true,
+      installation,
       grantId: isPerson ? undefined : grantId,
       userGrantId: isPerson ? grantId : undefined,
       ...leftBehind(existing, isPerson ? { userGrantId: grantId } : { grantId }, deps.now()),

@@ -1,6 +1,6 @@
 import { DeleteCommand, PutCommand, QueryCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import * as z from 'zod/mini';
-import { type Grant, grantSchema } from '../grant/grant.ts';
+import { type Grant, type GrantState, grantSchema, grantStateSchema, type Refresh } from '../grant/grant.ts';
 import {
   type Database,
   fenceCondition,
@@ -9,14 +9,18 @@ import {
   parseRow,
   type RowKey,
   type RowUpdate,
+  readableRow,
   schemaVersion,
   updateOf,
 } from './database.ts';
 import { dueBucketOf } from './due.ts';
 import { keyOf } from './keys.ts';
+import { readRows } from './list.ts';
 
 export interface GrantStore {
   get(environmentId: string, grantId: string): Promise<Grant | undefined>;
+  /** How grants stand, in one read for all of them; what is missing or unreadable is left out. */
+  statesOf(environmentId: string, grantIds: readonly string[]): Promise<ReadonlyMap<string, GrantState>>;
   /**
    * Writes a token that an exchange gave, as the next version.
    * @returns false when a newer row is there, or a revocation is under way
@@ -39,7 +43,10 @@ export interface GrantStore {
   addUserGrant(environmentId: string, grantId: string, userGrantId: string, at: { asOf: number }): Promise<void>;
   removeUserGrant(environmentId: string, grantId: string, userGrantId: string, at: { asOf: number }): Promise<void>;
   userGrants(environmentId: string, grantId: string): Promise<UserGrantMark[]>;
-  /** Announces the end of a grant that was read; writers wait for it. @returns undefined when somebody renewed the grant */
+  /**
+   * Announces the end of a grant that was read; writers wait for it.
+   * @returns undefined when somebody renewed the grant, or a refresh is under way
+   */
   beginRevocation(grant: Grant, announcement: Announcement): Promise<Grant | undefined>;
   /** Announces the end of a token that no grant holds. @returns undefined when there is a grant by now */
   announceRevocation(grant: Grant): Promise<Grant | undefined>;
@@ -49,6 +56,36 @@ export interface GrantStore {
   erase(grant: Grant, at: { asOf: number; flowId: string }): Promise<boolean>;
   /** The sweep has no more to do with the grant as it was read. */
   settle(grant: Grant): Promise<void>;
+  /**
+   * Takes the lease of a refresh of the token that was read.
+   * @returns false when somebody else has it, or the provider has said more of the grant since
+   */
+  takeRefresh(grant: Grant, lease: Refresh, now: number): Promise<boolean>;
+  /**
+   * Stores a refreshed token as the next version and ends the lease. A holder whose lease ran out may still store, unless
+   * somebody else holds one or the token has been replaced.
+   * @returns undefined when it may not
+   */
+  keepRefreshed(read: Grant, owner: string, refreshed: RefreshedToken): Promise<Grant | undefined>;
+  /** Gives a lease back after a call that failed. */
+  giveBackRefresh(grant: Grant, failed: Refresh): Promise<void>;
+  /**
+   * Says whether the provider takes the token that was read, and ends the lease of whoever asked by a refresh.
+   * @returns undefined when the token or the lease is another one by now
+   */
+  recordVerification(read: Grant, verified: Verification, owner?: string): Promise<Grant | undefined>;
+}
+
+/** A token that a refresh gave, sealed. `asOf` and `flowId` are of the refresh. */
+export type RefreshedToken = Pick<
+  Grant,
+  'token' | 'sealVersion' | 'tokenExpiresAt' | 'scopes' | 'verifiedAt' | 'asOf' | 'flowId'
+>;
+
+export interface Verification {
+  readonly status: 'active' | 'reauthorization_required';
+  readonly statusReason?: string | undefined;
+  readonly verifiedAt: number;
 }
 
 export type Announcement = Required<Pick<Grant, 'asOf' | 'flowId' | 'revokingUntil' | 'revocation' | 'dueAt'>>;
@@ -128,8 +165,32 @@ export function dynamoGrantStore(db: Database): GrantStore {
     );
     return Items.map((row) => parseRow(schema, row));
   }
+  /** A change of a living grant; gives the grant as it is then. */
+  async function change(grant: Grant, update: RowUpdate): Promise<Grant | undefined> {
+    const written = await ifConditionHolds(
+      db.client.send(
+        new UpdateCommand({
+          TableName,
+          Key: keyOf.grant(grant.environmentId, grant.grantId),
+          ...updateOf({
+            ...update,
+            condition: `(${update.condition}) AND (#status = :living OR #status = :dead)`,
+            values: { ...update.values, living: 'active', dead: 'reauthorization_required' },
+          }),
+          ReturnValues: 'ALL_NEW',
+        }),
+      ),
+    );
+    return written?.Attributes && parseRow(grantSchema, written.Attributes);
+  }
   return {
     get: (environmentId, grantId) => getRow(db, 'connections', keyOf.grant(environmentId, grantId), grantSchema),
+    async statesOf(environmentId, grantIds) {
+      const keys = [...new Set(grantIds)].map((grantId) => keyOf.grant(environmentId, grantId));
+      const rows = await readRows(db, keys, ['grantId', ...Object.keys(grantStateSchema.shape)]);
+      const states = [...rows.values()].flatMap((row) => readableRow(rowStateSchema, row) ?? []);
+      return new Map(states.map(({ grantId, ...state }) => [grantId, state]));
+    },
     putIfNewer: (grant, now) => put(grant, now),
     putIfLater: (grant, now) =>
       put(grant, now, {
@@ -179,7 +240,7 @@ export function dynamoGrantStore(db: Database): GrantStore {
             ...updateOf({
               set: { status: 'revoking', ...announcement, dueBucket: dueBucketOf('row', grant.grantId) },
               increment: ['version'],
-              condition: asReadOrWritten,
+              condition: `(${asReadOrWritten}) AND ${notRefreshing}`,
               values: { read: grant.version },
             }),
             ReturnValues: 'ALL_NEW',
@@ -256,6 +317,42 @@ export function dynamoGrantStore(db: Database): GrantStore {
         ),
       );
     },
+    async takeRefresh(grant, lease, now) {
+      const { sealVersion, verifiedAt } = grant;
+      const asRead = `#sealVersion = :read AND ${verifiedAt === undefined ? 'attribute_not_exists(#verifiedAt)' : '#verifiedAt = :verified'}`;
+      const leased = await change(grant, {
+        set: { refresh: lease },
+        // The last part: the SDK repeats a write whose answer was lost.
+        condition: `${asRead} AND (attribute_not_exists(#refresh) OR #refresh.#until <= :now OR #refresh.#owner = :owner)`,
+        values: {
+          read: sealVersion,
+          now,
+          owner: lease.owner,
+          ...(verifiedAt !== undefined && { verified: verifiedAt }),
+        },
+      });
+      return leased !== undefined;
+    },
+    keepRefreshed: (read, owner, refreshed) =>
+      change(read, {
+        set: { ...refreshed, status: 'active', statusReason: undefined, refresh: undefined },
+        increment: ['version'],
+        condition: `#refresh.#owner = :owner OR (#sealVersion = :read AND ${nobodyRefreshes}) OR #sealVersion = :sealVersion`,
+        values: { owner, read: read.sealVersion },
+      }),
+    async giveBackRefresh(grant, failed) {
+      await change(grant, {
+        set: { refresh: failed },
+        condition: '#refresh.#owner = :owner',
+        values: { owner: failed.owner },
+      });
+    },
+    recordVerification: (read, { status, statusReason, verifiedAt }, owner) =>
+      change(read, {
+        set: { status, statusReason, verifiedAt, ...(owner !== undefined && { refresh: undefined }) },
+        condition: owner === undefined ? '#sealVersion = :read' : '#sealVersion = :read AND #refresh.#owner = :owner',
+        values: { read: read.sealVersion, ...(owner !== undefined && { owner }) },
+      }),
   };
 }
 
@@ -277,6 +374,7 @@ const ended = {
   tokenExpiresAt: undefined,
   revokingUntil: undefined,
   revocation: undefined,
+  refresh: undefined,
   dueAt: undefined,
   dueBucket: undefined,
 } as const;
@@ -284,6 +382,12 @@ const ended = {
 function dueBucket({ grantId, dueAt }: Pick<Grant, 'grantId' | 'dueAt'>) {
   return { dueBucket: dueAt === undefined ? undefined : dueBucketOf('row', grantId) };
 }
+
+const rowStateSchema = z.extend(grantStateSchema, { grantId: z.string() });
+
+/** No lease, or one that was given back. */
+const nobodyRefreshes = '(attribute_not_exists(#refresh) OR attribute_exists(#refresh.#failedAt))';
+const notRefreshing = `(${nobodyRefreshes} OR #refresh.#until <= :asOf)`;
 
 const notRenewed = 'attribute_not_exists(pk) OR asOf <= :asOf';
 
@@ -297,5 +401,8 @@ const optional = {
   enterpriseUrl: undefined,
   revokingUntil: undefined,
   revocation: undefined,
+  statusReason: undefined,
+  verifiedAt: undefined,
+  refresh: undefined,
   dueAt: undefined,
 } satisfies Partial<Grant>;

@@ -34,11 +34,6 @@ export const keyOf = {
     pk: `G#${environmentId}#${grantId}`,
     sk: `REF#${subjectKey}`,
   }),
-  /** What an install through the Slack stores left beside tokens; stands with the account's bot grant. */
-  slackInstallation: (environmentId: string, grantId: string) => ({
-    pk: `G#${environmentId}#${grantId}`,
-    sk: 'INSTALLATION',
-  }),
   userGrantMark: (environmentId: string, grantId: string, userGrantId: string) => ({
     pk: `G#${environmentId}#${grantId}`,
     sk: `USER#${userGrantId}`,

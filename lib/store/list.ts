@@ -99,7 +99,13 @@ function indexSchema(name: string) {
 
 const batchSize = 100;
 
-async function readRows(db: Database, keys: readonly Record<string, unknown>[]) {
+/** Reads rows of the connections table by their keys: whole, or the attributes that are named. */
+export async function readRows(
+  db: Database,
+  keys: readonly { readonly pk?: unknown; readonly sk?: unknown }[],
+  attributes?: readonly string[],
+) {
+  const projection = attributes && projectionOf(['pk', 'sk', 'schemaVersion', ...attributes]);
   const rows = new Map<string, Record<string, unknown>>();
   const TableName = db.tables.connections;
   for (let start = 0; start < keys.length; start += batchSize) {
@@ -108,13 +114,20 @@ async function readRows(db: Database, keys: readonly Record<string, unknown>[]) 
       if (attempt > 0) await new Promise((resolve) => setTimeout(resolve, 50 * 2 ** attempt));
       if (attempt > 5) throw new Error('DynamoDB left rows of a page unread');
       const { Responses, UnprocessedKeys } = await db.client.send(
-        new BatchGetCommand({ RequestItems: { [TableName]: { Keys: wanted, ConsistentRead: true } } }),
+        new BatchGetCommand({ RequestItems: { [TableName]: { Keys: wanted, ConsistentRead: true, ...projection } } }),
       );
       for (const row of Responses?.[TableName] ?? []) rows.set(`${row['pk']} ${row['sk']}`, row);
       wanted = (UnprocessedKeys?.[TableName]?.Keys ?? []) as typeof wanted;
     }
   }
   return rows;
+}
+
+function projectionOf(attributes: readonly string[]) {
+  return {
+    ProjectionExpression: attributes.map((name) => `#${name}`).join(', '),
+    ExpressionAttributeNames: Object.fromEntries(attributes.map((name) => [`#${name}`, name])),
+  };
 }
 
 export interface ListSource {

@@ -15,7 +15,7 @@ const budgets: Readonly<Record<FunctionName, number>> = {
   'confirm-flow': 1_020_000,
   sweep: 1_000_000,
   integrations: 343_000,
-  'channel-connections': 380_000,
+  'channel-connections': 905_000,
   'channel-endpoints': 369_000,
   meta: 30_000,
 };

@@ -306,6 +306,22 @@ describe('who else lives on a token', () => {
     expect(await grants().references(environmentId, grantId)).toHaveLength(1 - revocations);
   });
 
+  it('is another flow that is about to store the same token, when a flow fails', async () => {
+    const environment = await service.createTestEnvironment();
+    await service.connect(environment, { connectionIdentifier: 'mine' }, { workspaceId: globex });
+    const { environmentId } = environment;
+    const grantId = await grantIdIn(environment);
+    const called = calls(environment);
+
+    await grants().addReference(environmentId, grantId, 'another-subject', { asOf: service.now() });
+    await service.connect(environment, { subscriberId: 'bob', connectionIdentifier: 'mine' });
+    const whileWriting = called('auth.revoke');
+    await grants().removeReference(environmentId, grantId, 'another-subject', { asOf: service.now() });
+    await service.connect(environment, { subscriberId: 'bob', connectionIdentifier: 'mine' });
+
+    expect([whileWriting, called('auth.revoke')]).toEqual([0, 1]);
+  });
+
   it('is a connection of long ago that still names it', async () => {
     const environment = await service.createTestEnvironment();
     await service.connect(environment, { subscriberId: 'ann', connectionIdentifier: 'anns' });

@@ -220,6 +220,7 @@ describe('installationStore', () => {
     ['without team and enterprise', { team: undefined }],
     ['of an org without its id', { isEnterpriseInstall: true }],
     ['without any token', { bot: undefined }],
+    ['of nobody’s token', { bot: undefined, user: { id: '', token: 'xoxp-canary' } }],
     ['of a classic app', { authVersion: 'v1' }],
     ['whose bot has no token', { bot: { scopes: [], id: 'B1', userId: 'U1' } }],
     ['whose token is a number', { bot: { token: 42, scopes: [], id: 'B1', userId: 'U1' } }],
@@ -294,6 +295,36 @@ describe('installationStore', () => {
 
       expect(await service.endpoints(environment)).toEqual([]);
     });
+  });
+
+  it('ends with its connections, which can be disconnected one by one', async () => {
+    const { environment, installations } = await setup();
+    const query = { ...ofTeam, teamId: 'T0ACME0001' };
+    const team = { id: 'T0ACME0001', name: 'Acme' };
+    const user = { token: 'xoxp-ann', scopes: ['search:read'], id: 'U0ANN' };
+    await installations.storeInstallation(anInstallation({ team, user, metadata: 'plan=gold' }));
+    const connections = await service.connections(environment);
+    const { identifier } = connections.find(({ scopes }) => scopes.includes('chat:write'));
+
+    await service.api(environment.apiKey, 'DELETE', `/v1/channel-connections/${identifier}`);
+
+    const left = await installations.fetchInstallation({ ...query, userId: 'U0ANN' });
+    expect([left.bot, left.user.token]).toEqual([undefined, 'xoxp-ann']);
+    await service.connect(environment);
+    const again = await installations.fetchInstallation(query);
+    expect(again.bot?.token).toMatch(/^xoxb-A0/);
+    expect(again.metadata).toBeUndefined();
+  });
+
+  it('takes back what it gave for a workspace that a flow connected', async () => {
+    const { environment, installations } = await setup();
+    await service.connect(environment);
+    const query = { ...ofTeam, teamId: 'T0ACME0001' };
+    const fetched = await installations.fetchInstallation(query);
+
+    await installations.storeInstallation({ ...fetched, metadata: 'plan=gold' });
+
+    expect(await installations.fetchInstallation(query)).toEqual({ ...fetched, metadata: 'plan=gold' });
   });
 
   it('keeps no secret where a reader of the table sees it', async () => {

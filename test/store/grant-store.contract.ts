@@ -5,6 +5,22 @@ import type { Database } from '../../lib/store/database.ts';
 import { dynamoGrantStore, type GrantStore } from '../../lib/store/grant-store.ts';
 import { aGrant, builtAt, isoTime } from '../support/builders.ts';
 
+const lease = { owner: 'owner-1', until: builtAt + 10_000, sentToken: 'fingerprint' };
+const refreshed = {
+  token: 'sealed-refreshed',
+  sealVersion: 'owner-1',
+  tokenExpiresAt: builtAt / 1000 + 43_200,
+  scopes: ['chat:write', 'users:read'],
+  verifiedAt: builtAt + 500,
+  asOf: builtAt + 100,
+  flowId: 'owner-1',
+};
+const refusal = {
+  status: 'reauthorization_required',
+  statusReason: 'token_revoked',
+  verifiedAt: builtAt + 500,
+} as const;
+
 const revocation = {
   asOf: builtAt + 10,
   flowId: 'flow-2',
@@ -84,7 +100,16 @@ export function describeGrantStore(database: () => Database): void {
 
       it('leaves nothing of the older grant behind', async () => {
         const { grants, grant, stored } = setup();
-        const rich = { userId: 'U1', tokenExpiresAt: 1, appId: 'A1', botUserId: 'B1', botId: 'B2', enterpriseUrl: 'e' };
+        const refused = { ...refusal, refresh: lease };
+        const rich = {
+          ...refused,
+          userId: 'U1',
+          tokenExpiresAt: 1,
+          appId: 'A1',
+          botUserId: 'B1',
+          botId: 'B2',
+          enterpriseUrl: 'e',
+        };
         const { grantId } = grant();
         await grants.putIfNewer(grant({ ...rich, grantId }), builtAt);
         const plain = grant({ asOf: builtAt + 1 });
@@ -479,6 +504,262 @@ export function describeGrantStore(database: () => Database): void {
         await grants.endRevocation({ ...ending, asOf: revocation.asOf + 1 });
 
         expect(await stored()).toEqual(ending);
+      });
+    });
+
+    describe('takeRefresh', () => {
+      it('records who refreshes, until when and with what, and changes nothing else', async () => {
+        const { grants, stored, put } = setup();
+        const read = await put();
+
+        expect(await grants.takeRefresh(read, lease, builtAt)).toBe(true);
+        expect(await stored()).toEqual({ ...read, refresh: lease });
+      });
+
+      it('lets one of many refresh', async () => {
+        const { grants, put } = setup();
+        const read = await put();
+
+        const taken = await Promise.all(
+          Array.from({ length: 20 }, (_, index) =>
+            grants.takeRefresh(read, { ...lease, owner: `owner-${index}` }, builtAt),
+          ),
+        );
+
+        expect(taken.filter(Boolean)).toHaveLength(1);
+      });
+
+      it('may be taken again by its holder, and by others when its time is over', async () => {
+        const { grants, put } = setup();
+        const read = await put();
+        await grants.takeRefresh(read, lease, builtAt);
+        const other = { ...lease, owner: 'owner-2' };
+
+        const results = [
+          await grants.takeRefresh(read, lease, builtAt),
+          await grants.takeRefresh(read, other, lease.until - 1),
+          await grants.takeRefresh(read, other, lease.until),
+        ];
+
+        expect(results).toEqual([true, false, true]);
+      });
+
+      it.each<[string, (grants: GrantStore, grant: Grant) => Promise<unknown>]>([
+        [
+          'got another token',
+          (grants, { version: _, ...read }) =>
+            grants.putIfNewer({ ...read, asOf: read.asOf + 1, sealVersion: 'flow-2.1' }, builtAt),
+        ],
+        ['was refused', (grants, read) => grants.recordVerification(read, refusal)],
+        ['is being ended', (grants, read) => grants.beginRevocation(read, revocation)],
+      ])('is refused for a grant that %s since it was read', async (_, change) => {
+        const { grants, stored, put } = setup();
+        const read = await put();
+        await change(grants, read);
+        const changed = await stored();
+
+        expect(await grants.takeRefresh(read, lease, builtAt)).toBe(false);
+        expect(await stored()).toEqual(changed);
+      });
+
+      it('is possible for a grant that was refused before it was read', async () => {
+        const { grants, put } = setup();
+        const refused = (await grants.recordVerification(await put(), refusal)) as Grant;
+
+        expect(await grants.takeRefresh(refused, lease, builtAt)).toBe(true);
+      });
+    });
+
+    describe('keepRefreshed', () => {
+      async function leased() {
+        const context = setup();
+        const read = await context.put();
+        await context.grants.takeRefresh(read, lease, builtAt);
+        return { ...context, read };
+      }
+
+      it('stores the token as the next version, and ends the lease', async () => {
+        const { grants, read, stored } = await leased();
+
+        const kept = await grants.keepRefreshed(read, lease.owner, refreshed);
+
+        expect(kept).toEqual({ ...read, ...refreshed, version: 2 });
+        expect(await stored()).toEqual(kept);
+      });
+
+      it('fences off exchanges that are older than the refresh', async () => {
+        const { grants, read, grant } = await leased();
+        await grants.keepRefreshed(read, lease.owner, refreshed);
+
+        const older = await grants.putIfNewer(grant({ asOf: refreshed.asOf - 1, flowId: 'flow-2' }), builtAt);
+        const newer = await grants.putIfNewer(grant({ asOf: refreshed.asOf + 1, flowId: 'flow-3' }), builtAt);
+
+        expect([older, newer]).toEqual([false, true]);
+      });
+
+      it('may be repeated by a writer whose answer was lost', async () => {
+        const { grants, read } = await leased();
+        await grants.keepRefreshed(read, lease.owner, refreshed);
+
+        expect(await grants.keepRefreshed(read, lease.owner, refreshed)).toMatchObject(refreshed);
+      });
+
+      it('is possible past the lease while nobody else has begun', async () => {
+        const { grants, read } = await leased();
+        await grants.renew(read.environmentId, read.grantId);
+
+        expect(await grants.keepRefreshed(read, lease.owner, refreshed)).toMatchObject(refreshed);
+      });
+
+      const other = { ...lease, owner: 'owner-2', until: lease.until + 10_000 };
+
+      it.each<[string, (grants: GrantStore, read: Grant) => Promise<unknown>]>([
+        ['refreshes', (grants, read) => grants.takeRefresh(read, other, lease.until)],
+        [
+          'has refreshed',
+          async (grants, read) => {
+            await grants.takeRefresh(read, other, lease.until);
+            await grants.keepRefreshed(read, other.owner, {
+              ...refreshed,
+              sealVersion: other.owner,
+              asOf: other.until,
+            });
+          },
+        ],
+        [
+          'has approved again',
+          (grants, { version: _, ...read }) =>
+            grants.putIfNewer({ ...read, asOf: read.asOf + 1, sealVersion: 'flow-2.1' }, builtAt),
+        ],
+        ['ends the grant', (grants, read) => grants.beginRevocation(read, { ...revocation, asOf: lease.until })],
+      ])('is refused when somebody else %s', async (_, change) => {
+        const { grants, read, stored } = await leased();
+        await change(grants, read);
+        const changed = await stored();
+
+        expect(await grants.keepRefreshed(read, lease.owner, refreshed)).toBeUndefined();
+        expect(await stored()).toEqual(changed);
+      });
+
+      it.each<[string, (grants: GrantStore, read: Grant) => Promise<unknown>]>([
+        ['was refused', (grants, read) => grants.recordVerification(read, refusal, other.owner)],
+        ['failed', (grants, read) => grants.giveBackRefresh(read, { ...other, failedAt: 1, error: 'no_answer' })],
+      ])('brings the only good token back when the next refresh %s', async (_, change) => {
+        const { grants, read } = await leased();
+        await grants.takeRefresh(read, other, lease.until);
+        await change(grants, read);
+
+        const kept = await grants.keepRefreshed(read, lease.owner, refreshed);
+
+        expect(kept).toEqual({ ...read, ...refreshed, version: 2 });
+      });
+
+      it('does not bring a grant into being', async () => {
+        const { grants, grant, stored } = setup();
+
+        expect(await grants.keepRefreshed({ ...grant(), version: 1 }, lease.owner, refreshed)).toBeUndefined();
+        expect(await stored()).toBeUndefined();
+      });
+    });
+
+    describe('giveBackRefresh', () => {
+      const failed = { ...lease, until: builtAt + 2_000, failedAt: builtAt + 1_000, error: 'http', httpStatus: 500 };
+
+      it('leaves what failed, and the next try to whoever comes after the pause', async () => {
+        const { grants, stored, put } = setup();
+        const read = await put();
+        await grants.takeRefresh(read, lease, builtAt);
+
+        await grants.giveBackRefresh(read, failed);
+
+        expect(await stored()).toEqual({ ...read, refresh: failed });
+        expect(await grants.takeRefresh(read, { ...lease, owner: 'owner-2' }, failed.until - 1)).toBe(false);
+        expect(await grants.takeRefresh(read, { ...lease, owner: 'owner-2' }, failed.until)).toBe(true);
+      });
+
+      it('leaves the lease of somebody else alone', async () => {
+        const { grants, stored, put } = setup();
+        const read = await put();
+        const other = { ...lease, owner: 'owner-2' };
+        await grants.takeRefresh(read, other, builtAt);
+
+        await grants.giveBackRefresh(read, failed);
+
+        expect((await stored())?.refresh).toEqual(other);
+      });
+    });
+
+    describe('recordVerification', () => {
+      it('says how the provider answered, and keeps the token', async () => {
+        const { grants, stored, put } = setup();
+        const read = await put();
+
+        const refused = await grants.recordVerification(read, refusal);
+        const accepted = { status: 'active', verifiedAt: builtAt + 900 } as const;
+        const healed = await grants.recordVerification(refused as Grant, accepted);
+
+        expect(refused).toEqual({ ...read, ...refusal });
+        expect(healed).toEqual({ ...read, ...accepted });
+        expect(await stored()).toEqual(healed);
+      });
+
+      it('of a refresh ends its lease, and needs it', async () => {
+        const { grants, put } = setup();
+        const read = await put();
+        await grants.takeRefresh(read, lease, builtAt);
+
+        expect(await grants.recordVerification(read, refusal, 'owner-2')).toBeUndefined();
+        expect(await grants.recordVerification(read, refusal, lease.owner)).toEqual({ ...read, ...refusal });
+      });
+
+      it('is not of a token that came since, nor of a grant that is being ended', async () => {
+        const { grants, grant, put } = setup();
+        const read = await put();
+        const { version: _, ...newer } = { ...grant({ asOf: builtAt + 1, sealVersion: 'flow-2.1' }), version: 0 };
+        await grants.putIfNewer(newer, builtAt);
+        const ofOlder = await grants.recordVerification(read, refusal);
+        const current = { ...newer, version: 2 };
+        await grants.beginRevocation(current, revocation);
+
+        expect(ofOlder).toBeUndefined();
+        expect(await grants.recordVerification(current, refusal)).toBeUndefined();
+      });
+    });
+
+    describe('a revocation', () => {
+      it('does not begin while a refresh is under way, and does when its holder is gone or has given up', async () => {
+        const { grants, put } = setup();
+        const read = await put();
+        await grants.takeRefresh(read, lease, builtAt);
+        const during = await grants.beginRevocation(read, { ...revocation, asOf: lease.until - 1 });
+        await grants.giveBackRefresh(read, { ...lease, failedAt: builtAt + 1, error: 'no_answer' });
+
+        const after = await grants.beginRevocation(read, { ...revocation, asOf: builtAt + 2 });
+
+        expect(during).toBeUndefined();
+        expect(after).toMatchObject({ status: 'revoking' });
+      });
+    });
+
+    describe('statesOf', () => {
+      it('tells how grants stand, of this environment and without their tokens', async () => {
+        const { grants, environmentId, grantId, grant, put } = setup();
+        await grants.recordVerification(await put(), refusal);
+        const others = Array.from({ length: 120 }, (_, index) => `grant-${index}`);
+        await Promise.all(others.map((id) => grants.putIfNewer(grant({ grantId: id }), builtAt)));
+        await grants.putIfNewer(grant({ grantId: 'foreign', environmentId: randomObjectId() }), builtAt);
+
+        const states = await grants.statesOf(environmentId, [grantId, grantId, ...others, 'missing', 'foreign']);
+
+        expect(states.size).toBe(121);
+        expect(states.get(grantId)).toEqual(refusal);
+        expect(states.get('grant-119')).toEqual({ status: 'active' });
+      });
+
+      it('reads nothing for no grants', async () => {
+        const { grants, environmentId } = setup();
+
+        expect(await grants.statesOf(environmentId, [])).toEqual(new Map());
       });
     });
   });

@@ -61,7 +61,7 @@ export async function startTestService(
   let skew = 0;
   let frozenAt: number | undefined;
   const now = () => frozenAt ?? Date.now() + skew;
-  const slack = await startPretendSlack({});
+  const slack = await startPretendSlack({ now });
   const microsoft = await startPretendMicrosoft({ now });
   const keyWrapper = options.keyWrapper ?? createFileKeyWrapper(generateWrappingKey());
   const lines: LogLine[] = [];

@@ -3,7 +3,7 @@ import { type ExchangedFlow, exchangeTimeoutMilliseconds, type Flow, type Redeem
 import { FlowFailure } from '../../flow/flow-failure.ts';
 import type { Integration } from '../../integration/integration.ts';
 import { runInstallProvider } from './run-install-provider.ts';
-import { answerForLibrary, readAccessAnswer, type SlackAccessAnswer } from './slack-answer.ts';
+import { answerForLibrary, isTransient, readAccessAnswer, type SlackAccessAnswer } from './slack-answer.ts';
 import { callSlack, type Fetch } from './slack-http.ts';
 
 export interface ExchangeDeps {
@@ -99,7 +99,6 @@ function runOf(deps: ExchangeDeps, integration: Integration, flow: Flow) {
 function refusal(error: string): FlowFailure {
   if (badCodeErrors.has(error)) return new FlowFailure('invalid_code', { providerError: error });
   if (refusedByPolicy.has(error)) return new FlowFailure('provider_refused', { providerError: error });
-  const busy = ['ratelimited', 'internal_error', 'fatal_error', 'service_unavailable', 'request_timeout'];
-  const code = busy.includes(error) ? 'provider_unavailable' : 'provider_misconfigured';
+  const code = isTransient(error) ? 'provider_unavailable' : 'provider_misconfigured';
   return new FlowFailure(code, { providerError: error });
 }

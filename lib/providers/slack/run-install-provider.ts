@@ -1,22 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Installation, InstallURLOptions, Logger } from '@slack/oauth';
-import * as z from 'zod/mini';
 import { FlowFailure } from '../../flow/flow-failure.ts';
-import { parseJson, plainCode, type SlackAccessAnswer } from './slack-answer.ts';
+import { isTransient, plainCode, type SlackAccessAnswer } from './slack-answer.ts';
 import { callSlack, type Fetch, SlackCallError, type SlackResponse } from './slack-http.ts';
+import { readIdentity, type SlackIdentity } from './test-token.ts';
 
 /** `auth.test` is the only call that may be repeated: it changes nothing. */
 const authTestTries = 3;
 const authTestTimeoutMilliseconds = 2_000;
-
-/** What `auth.test` says of itself and not of the token; anything else that is not ok ends the flow. */
-const transientErrors = new Set([
-  'ratelimited',
-  'internal_error',
-  'fatal_error',
-  'service_unavailable',
-  'request_timeout',
-]);
 
 export interface InstallProviderRun {
   readonly clientId: string;
@@ -98,14 +89,6 @@ export async function runInstallProvider(run: InstallProviderRun): Promise<Insta
   throw failure ?? new Error('the library stored no installation');
 }
 
-const identitySchema = z.looseObject({
-  ok: z.boolean(),
-  error: z.optional(z.string()),
-  team_id: z.nullish(z.string()),
-  enterprise_id: z.nullish(z.string()),
-  user_id: z.nullish(z.string()),
-});
-
 /**
  * @throws FlowFailure `token_revoked` for a dead token, `token_mismatch` for one of somebody else
  * @throws SlackCallError when no try got an answer
@@ -119,12 +102,12 @@ async function authTest(
   for (let attempt = 1; ; attempt += 1) {
     try {
       const response = await callSlack(send, url, init, authTestTimeoutMilliseconds);
-      const identity = identitySchema.safeParse(response.status === 200 ? parseJson(response.body) : undefined);
-      if (!identity.success) throw new SlackCallError(`auth.test answered ${response.status}`);
-      const { ok, error = '' } = identity.data;
-      if (ok && !isOf(identity.data, granted)) throw new FlowFailure('token_mismatch');
+      const identity = readIdentity(response);
+      if (!identity) throw new SlackCallError(`auth.test answered ${response.status}`);
+      const { ok, error = '' } = identity;
+      if (ok && !isOf(identity, granted)) throw new FlowFailure('token_mismatch');
       if (ok) return response;
-      if (transientErrors.has(error)) throw new SlackCallError(`auth.test answered ${plainCode(error)}`);
+      if (isTransient(error)) throw new SlackCallError(`auth.test answered ${plainCode(error)}`);
       throw new FlowFailure('token_revoked', { providerError: plainCode(error) });
     } catch (error) {
       if (error instanceof FlowFailure || attempt === authTestTries) throw error;
@@ -133,7 +116,7 @@ async function authTest(
 }
 
 /** Whether the token is of the account that the exchange named, and a bot's of its bot. */
-function isOf(identity: z.infer<typeof identitySchema>, granted: SlackAccessAnswer | undefined): boolean {
+function isOf(identity: SlackIdentity, granted: SlackAccessAnswer | undefined): boolean {
   if (!granted) return false;
   const { team, enterprise, bot_user_id: botUserId, authed_user: user } = granted;
   const ofAccount = granted.is_enterprise_install

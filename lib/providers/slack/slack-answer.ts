@@ -89,6 +89,19 @@ export function grantOf(answer: SlackAccessAnswer): { account: Account; token: T
   };
 }
 
+/** What Slack says of itself and not of what it was asked; the rest is a refusal. */
+export function isTransient(error: string): boolean {
+  return transientErrors.has(error);
+}
+
+const transientErrors = new Set([
+  'ratelimited',
+  'internal_error',
+  'fatal_error',
+  'service_unavailable',
+  'request_timeout',
+]);
+
 /** Slack's codes are words; anything else is not repeated in logs, pages or URLs. */
 export function plainCode(code: string): string {
   return /^[a-z0-9_]{1,64}$/.test(code) ? code : 'unknown_error';

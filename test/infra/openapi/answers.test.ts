@@ -207,7 +207,8 @@ describe('the rows of lists', () => {
     await connect(service, teams, { connectionIdentifier: 'pending' });
     await service.connect(teams, { scope: ['chat:write', 'incoming-webhook'], autoLinkUser: true });
     const linking = await createTeams(service);
-    await connect(service, linking, { autoLinkUser: true });
+    await connect(service, linking, { autoLinkUser: true, connectionIdentifier: 'verified' });
+    await service.api(linking.apiKey, 'POST', '/v1/channel-connections/verified/verify');
     const made = [
       { integrationIdentifier: 'slack', type: 'slack_channel', endpoint: { channelId: 'C0GENACME0001' } },
       {

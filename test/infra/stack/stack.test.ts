@@ -135,7 +135,7 @@ describe('tokens of AWS for Entra', () => {
       .flatMap(([, policy]) => (policy.Properties['PolicyDocument'] as { Statement: Statement[] }).Statement)
       .filter((statement) => JSON.stringify(statement.Action).includes('sts:'));
 
-    expect(statements).toHaveLength(3);
+    expect(statements).toHaveLength(4);
     for (const statement of statements) {
       expect(statement).toEqual({
         Effect: 'Allow',
@@ -213,6 +213,7 @@ describe('the functions', () => {
       ...queries(...allIndexes),
       ...idempotency,
       ...unwraps,
+      ...provesApps,
     ],
     'channel-endpoints': [
       ...connections('GetItem', 'BatchGetItem', 'PutItem', 'UpdateItem'),
@@ -396,6 +397,7 @@ describe('the outputs', () => {
       MsteamsCallbackRoleArn: render(functionResource('msteams-callback').properties['Role']),
       ConfirmFlowRoleArn: render(functionResource('confirm-flow').properties['Role']),
       SweepRoleArn: render(functionResource('sweep').properties['Role']),
+      ChannelConnectionsRoleArn: render(functionResource('channel-connections').properties['Role']),
     });
   });
 

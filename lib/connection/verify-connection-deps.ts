@@ -1,0 +1,27 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import { type ClientCredentialDeps, openClientCredential } from '../providers/msteams/client-credential.ts';
+import { requestAppOnlyToken } from '../providers/msteams/entra.ts';
+import { refreshSlackToken } from '../providers/slack/refresh-token.ts';
+import { testSlackToken } from '../providers/slack/test-token.ts';
+import { composeDisconnect, type DisconnectParts } from './disconnect-deps.ts';
+import type { VerifyDeps } from './verify-connection.ts';
+
+export interface VerifyParts extends DisconnectParts, Omit<ClientCredentialDeps, 'vault'> {
+  readonly microsoftLoginBaseUrl: string;
+}
+
+/** Puts together what asks the providers for tokens and about them, and ends those that nobody needs. */
+export function composeVerify(parts: VerifyParts) {
+  const { slackBaseUrl, fetch = globalThis.fetch } = parts;
+  const disconnecting = composeDisconnect(parts);
+  const { vault } = disconnecting;
+  const entra = { loginBaseUrl: parts.microsoftLoginBaseUrl, fetch };
+  return {
+    ...disconnecting,
+    wait: (milliseconds) => wait(milliseconds),
+    refreshToken: (request) => refreshSlackToken(fetch, slackBaseUrl, request),
+    testToken: (token) => testSlackToken(fetch, slackBaseUrl, token),
+    requestAppOnlyToken: async (integration, tenantId) =>
+      requestAppOnlyToken(entra, integration, await openClientCredential({ ...parts, vault }, integration), tenantId),
+  } satisfies VerifyDeps;
+}
