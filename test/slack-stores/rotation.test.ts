@@ -14,7 +14,11 @@ beforeEach(async () => {
   service = await startTestService();
 });
 
-afterEach(() => service.close());
+afterEach(async () => {
+  await service.close();
+  // Refreshes, refusals and deletions are logged, by ids.
+  expect(JSON.stringify(service.lines)).not.toMatch(/xox|canary/);
+});
 
 const lifeMilliseconds = 43_200_000;
 const ann = { id: 'U0ANN', token: 'xoxp-ann', scopes: ['search:read'] };
