@@ -88,6 +88,13 @@ export const functionSettings: Readonly<Record<FunctionName, FunctionSettings>> 
     opensVault: true,
     provesAppsByRole: true,
   },
+  'slack-authorize': {
+    ...apiCall,
+    // Waiting for somebody else's refresh and one of its own.
+    timeoutSeconds: 29,
+    connections: finishing,
+    opensVault: true,
+  },
   'channel-endpoints': {
     ...apiCall,
     connections: { actions: ['GetItem', 'BatchGetItem', 'PutItem', 'UpdateItem'], queriedIndexes: allIndexes },

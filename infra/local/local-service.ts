@@ -7,6 +7,7 @@ import * as generateOauthUrl from '../../functions/generate-oauth-url.ts';
 import * as integrations from '../../functions/integrations.ts';
 import * as meta from '../../functions/meta.ts';
 import * as msteamsCallback from '../../functions/msteams-callback.ts';
+import * as slackAuthorize from '../../functions/slack-authorize.ts';
 import * as slackCallback from '../../functions/slack-callback.ts';
 import * as start from '../../functions/start.ts';
 import * as sweep from '../../functions/sweep.ts';
@@ -202,6 +203,7 @@ export function composeHandlers(
     start: start.createHandler(start.compose(of('start'))),
     'slack-callback': slackCallback.createHandler({ ...composeSlackCallback(of('slack-callback')), publicUrl }),
     'msteams-callback': msteamsCallback.createHandler({ ...composeTeamsCallback(of('msteams-callback')), publicUrl }),
+    'slack-authorize': slackAuthorize.createHandler(slackAuthorize.compose(of('slack-authorize'))),
     'confirm-flow': confirmFlow.createHandler(confirmFlow.compose(of('confirm-flow'))),
     integrations: integrations.createHandler(integrations.compose(of('integrations'))),
     'channel-connections': channelConnections.createHandler(channelConnections.compose(of('channel-connections'))),

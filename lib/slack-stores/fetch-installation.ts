@@ -1,34 +1,11 @@
 import type { Installation, InstallationQuery } from '@slack/oauth';
-import type { Connection } from '../connection/connection.ts';
-import { type Grant, isLiving } from '../grant/grant.ts';
-import { type FreshToken, freshToken } from '../grant/refresh-grant.ts';
-import {
-  describeQuery,
-  findInstall,
-  grantIdIn,
-  type InstallationDeps,
-  openDetails,
-  requireIntegration,
-} from './installation.ts';
+import type { FreshToken } from '../grant/refresh-grant.ts';
+import { findTokens, type Usable } from './find-tokens.ts';
+import { describeQuery, findInstall, type InstallationDeps, openDetails, requireIntegration } from './installation.ts';
 import { InstallationError } from './installation-error.ts';
 
-/** What is there for one account that a query asks about. */
-interface Held {
-  readonly bot: Grant | undefined;
-  /** Of the person that is asked about, else of whoever installed last. */
-  readonly person: Grant | undefined;
-  /** That of the account's bot. */
-  readonly install: Connection | undefined;
-}
-
-type Usable = FreshToken & { readonly kind: 'token' };
-
-/** A token is handed on at once, in the middle of an event. */
-const minTtlSeconds = 300;
-
 /**
- * Finds the bot of a workspace, else that of its enterprise, and the token that the asked person gave. Tokens that are
- * about to expire are refreshed here, once for all who ask. No refresh token leaves the store: InstallProvider, which
+ * Finds the bot of a workspace, else that of its enterprise, and the token that the asked person gave. No refresh token leaves the store: InstallProvider, which
  * would refresh once for each, has nothing to refresh with.
  * @throws InstallationError
  */
@@ -37,27 +14,11 @@ export async function fetchInstallation(
   query: InstallationQuery<boolean>,
 ): Promise<Installation<'v2', boolean>> {
   const integration = await requireIntegration(deps);
-  const fresh = async (grant: Grant | undefined) =>
-    grant && (await freshToken(deps, integration, grant, { minTtlSeconds }));
-  const held: Held[] = [];
-  let bot: Usable | undefined;
-  let trouble: FreshToken | undefined;
-  for (const accountId of accountsOf(query)) {
-    const account = await readAccount(deps, accountId, query.userId);
-    held.push(account);
-    const given = await fresh(account.bot);
-    bot = usable(given);
-    if (bot) break;
-    trouble ??= given;
-  }
-  if (trouble && !bot) throw failureOf(query, trouble);
-  const given = await fresh(held.find(({ person }) => person !== undefined)?.person);
-  // Without a token of theirs, people still have the bot.
-  const user = usable(given);
+  const { bot, person: user, install: ofBot, trouble } = await findTokens(deps, integration, query);
   const main = bot ?? user;
-  if (!main) throw failureOf(query, given);
+  if (!main) throw failureOf(query, trouble);
   const { account, userId: ownerId } = main.grant;
-  const install = bot ? held.at(-1)?.install : await findInstall(deps, account.id, ownerId);
+  const install = bot ? ofBot : await findInstall(deps, account.id, ownerId);
   const details = await openDetails(deps, install);
   const isEnterpriseInstall = account.kind === 'enterprise';
   const enterprise = account.enterpriseId === undefined ? undefined : { id: account.enterpriseId };
@@ -79,48 +40,6 @@ export async function fetchInstallation(
     ...(details.incomingWebhook && { incomingWebhook: details.incomingWebhook }),
     ...(details.metadata !== undefined && { metadata: details.metadata }),
   } as Installation<'v2', boolean>;
-}
-
-/** Whose installations answer a query, in order: inside of an enterprise, an org-wide install is for every workspace. */
-function accountsOf(query: InstallationQuery<boolean>): string[] {
-  const { teamId, enterpriseId, isEnterpriseInstall } = query;
-  const accounts = isEnterpriseInstall ? [enterpriseId] : [teamId, enterpriseId];
-  return accounts.filter((accountId) => accountId !== undefined && accountId !== null);
-}
-
-async function readAccount(deps: InstallationDeps, accountId: string, userId: string | undefined): Promise<Held> {
-  const grantOf = (person?: string) => deps.grants.get(deps.environmentId, grantIdIn(deps, accountId, person));
-  const [bot, asked, install] = await Promise.all([
-    grantOf(),
-    userId === undefined ? undefined : grantOf(userId),
-    findInstall(deps, accountId),
-  ]);
-  const person = userId === undefined ? await lastInstaller(deps, accountId, install, bot) : asked;
-  return { bot: living(bot), person: living(person), install };
-}
-
-/** The grant of whoever installed the bot last through a store, or (without a bot) gave a token last. */
-async function lastInstaller(
-  deps: InstallationDeps,
-  accountId: string,
-  install: Connection | undefined,
-  bot: Grant | undefined,
-): Promise<Grant | undefined> {
-  const { environmentId, grants } = deps;
-  const approverId = install?.approverId;
-  if (approverId !== undefined) return grants.get(environmentId, grantIdIn(deps, accountId, approverId));
-  if (living(bot)) return undefined;
-  const marks = await grants.userGrants(environmentId, grantIdIn(deps, accountId));
-  const newest = marks.sort((left, right) => right.asOf - left.asOf)[0];
-  return newest && grants.get(environmentId, newest.userGrantId);
-}
-
-function living(grant: Grant | undefined): Grant | undefined {
-  return grant && isLiving(grant) ? grant : undefined;
-}
-
-function usable(given: FreshToken | undefined): Usable | undefined {
-  return given?.kind === 'token' ? given : undefined;
 }
 
 /** @param given instead of a token */

@@ -16,6 +16,7 @@ const budgets: Readonly<Record<FunctionName, number>> = {
   sweep: 1_000_000,
   integrations: 343_000,
   'channel-connections': 905_000,
+  'slack-authorize': 390_000,
   'channel-endpoints': 369_000,
   meta: 30_000,
 };

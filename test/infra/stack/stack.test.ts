@@ -116,7 +116,7 @@ describe('the vault key', () => {
       .flatMap(([, policy]) => (policy.Properties['PolicyDocument'] as { Statement: Statement[] }).Statement)
       .filter((statement) => JSON.stringify(statement.Resource).includes(vaultKeyId));
 
-    expect(statements).toHaveLength(7);
+    expect(statements).toHaveLength(8);
     for (const statement of statements) {
       expect(statement).toMatchObject({
         Action: 'kms:Decrypt',
@@ -215,6 +215,11 @@ describe('the functions', () => {
       ...unwraps,
       ...provesApps,
     ],
+    'slack-authorize': [
+      ...connections('GetItem', 'BatchGetItem', 'PutItem', 'UpdateItem', 'DeleteItem', 'Query'),
+      ...queries('byConnection'),
+      ...unwraps,
+    ],
     'channel-endpoints': [
       ...connections('GetItem', 'BatchGetItem', 'PutItem', 'UpdateItem'),
       ...queries(...allIndexes),
@@ -235,6 +240,7 @@ describe('the functions', () => {
     sweep: { ...everywhere, ...tables, VAULT_KEY_ARN: `${vaultKeyId}.Arn` },
     integrations: { ...everywhere, ...tables, VAULT_KEY_ARN: `${vaultKeyId}.Arn` },
     'channel-connections': { ...everywhere, ...tables, VAULT_KEY_ARN: `${vaultKeyId}.Arn` },
+    'slack-authorize': { ...everywhere, CONNECTIONS_TABLE: connectionsId, VAULT_KEY_ARN: `${vaultKeyId}.Arn` },
     'channel-endpoints': { ...everywhere, ...tables, VAULT_KEY_ARN: `${vaultKeyId}.Arn` },
     meta: everywhere,
   };
