@@ -39,6 +39,7 @@ export const routes: readonly Route[] = [
   { method: 'POST', path: '/v1/integrations', function: 'integrations' },
   { method: 'GET', path: '/v1/integrations/active', function: 'integrations' },
   { method: 'PUT', path: '/v1/integrations/{integrationId}', function: 'integrations' },
+  { method: 'DELETE', path: '/v1/integrations/{integrationId}', function: 'integrations' },
   { method: 'POST', path: '/v1/integrations/{integrationId}/set-primary', function: 'integrations' },
   {
     method: 'POST',

@@ -308,6 +308,29 @@ export const integrationOperations: Operations = {
       },
     },
   },
+  'DELETE /v1/integrations/{integrationId}': {
+    operationId: 'deleteIntegration',
+    summary: 'Delete an app',
+    description:
+      'Its connections and endpoints go with it, and its tokens are revoked as when a connection is deleted. Open OAuth URLs stop. The identifier is free at once. Where there is much, a part goes after the answer.',
+    permissions: ['manage'],
+    path: { integrationId: '`_id` of the integration.' },
+    answers: { 200: { description: 'The integrations that remain.', content: dataOf(z.array(listedIntegration)) } },
+    errors: ['integration_not_found'],
+    examples: {
+      last: {
+        summary: 'The only integration',
+        after: ['createIntegration.slack'],
+        path: { integrationId: slackId },
+        answer: { status: 200, body: { data: [] } },
+      },
+      unknown: {
+        summary: 'No such integration',
+        path: { integrationId: '65a4fb2e8c1d4e0007b3c9ff' },
+        answer: { error: 'integration_not_found', message: 'Entity with id 65a4fb2e8c1d4e0007b3c9ff not found' },
+      },
+    },
+  },
   'POST /v1/integrations/{integrationId}/set-primary': {
     operationId: 'setPrimaryIntegration',
     summary: 'Of the contract',

@@ -6,6 +6,7 @@ import { renewHandle } from './confirmation.ts';
 import {
   type CallbackOutcome,
   ended,
+  endIfWithdrawn,
   type FinishFlowDeps,
   finishFlow,
   type Obtained,
@@ -51,7 +52,10 @@ export async function receiveSlackCallback(
     const obtain = async () => obtained(await exchangeCode(withSecret, prepared.integration, flow, answer.code));
     return finishFlow(deps, flow, { obtain });
   }
-  if (received.kind === 'awaiting') return renewHandle(deps, received.flow);
+  if (received.kind === 'awaiting') {
+    const withdrawn = await endIfWithdrawn(deps, received.flow);
+    return withdrawn ? resumeSlackFlow(deps, withdrawn) : renewHandle(deps, received.flow);
+  }
   if (received.kind === 'exchanged') return resumeSlackFlow(deps, received.flow);
   if (received.kind === 'ended' || received.kind === 'pending') return ended(deps, received.flow);
   if (received.kind === 'redeemed') throw new TypeError('an error of the provider redeems nothing');

@@ -17,6 +17,7 @@ import {
   type CallbackOutcome,
   complete,
   ended,
+  endIfWithdrawn,
   type FinishSteps,
   failFlow,
   finishFlow,
@@ -89,7 +90,10 @@ export async function receiveTeamsCallback(
       obtain: () => exchange(deps, prepared, flow, handle.secret, answer.code),
     });
   }
-  if (received.kind === 'awaiting') return renewHandle(deps, received.flow);
+  if (received.kind === 'awaiting') {
+    const withdrawn = await endIfWithdrawn(deps, received.flow);
+    return withdrawn ? resumeTeamsFlow(deps, withdrawn) : renewHandle(deps, received.flow);
+  }
   if (received.kind === 'exchanged') return resumeTeamsFlow(deps, received.flow);
   if (received.kind === 'pending') {
     return received.flow.pending.nextTryAt <= deps.now()

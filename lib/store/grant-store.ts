@@ -14,8 +14,8 @@ import {
   updateOf,
 } from './database.ts';
 import { dueBucketOf } from './due.ts';
-import { keyOf } from './keys.ts';
-import { readRows } from './list.ts';
+import { keyOf, listOf } from './keys.ts';
+import { everyRow, readRows } from './list.ts';
 
 export interface GrantStore {
   get(environmentId: string, grantId: string): Promise<Grant | undefined>;
@@ -56,6 +56,8 @@ export interface GrantStore {
   erase(grant: Grant, at: { asOf: number; flowId: string }): Promise<boolean>;
   /** The sweep has no more to do with the grant as it was read. */
   settle(grant: Grant): Promise<void>;
+  /** Grants that are not over, from an index that may lag. */
+  ofIntegration(environmentId: string, integrationId: string): AsyncIterable<Grant>;
   /**
    * Takes the lease of a refresh of the token that was read.
    * @returns false when somebody else has it, or the provider has said more of the grant since
@@ -112,7 +114,7 @@ export function dynamoGrantStore(db: Database): GrantStore {
           TableName,
           Key: keyOf.grant(grant.environmentId, grant.grantId),
           ...updateOf({
-            set: { schemaVersion, ...optional, ...grant, ...dueBucket(grant) },
+            set: { schemaVersion, ...optional, ...grant, ...indexesOf(grant) },
             increment: ['version'],
             condition: `(${conditions.join(') AND (')})`,
             values: { revoking: 'revoking', now, ...also?.values },
@@ -258,7 +260,7 @@ export function dynamoGrantStore(db: Database): GrantStore {
               ...keyOf.grant(grant.environmentId, grant.grantId),
               schemaVersion,
               ...grant,
-              ...dueBucket(grant),
+              ...indexesOf(grant),
             },
             ConditionExpression:
               'attribute_not_exists(pk) OR #status = :revoked OR (#flowId = :flowId AND #status = :revoking)',
@@ -316,6 +318,10 @@ export function dynamoGrantStore(db: Database): GrantStore {
           }),
         ),
       );
+    },
+    ofIntegration(environmentId, integrationId) {
+      const partition = listOf.ofIntegration('GRANT', environmentId, integrationId);
+      return everyRow(db, grantSchema, { index: 'byIntegration', partition });
     },
     async takeRefresh(grant, lease, now) {
       const { sealVersion, verifiedAt } = grant;
@@ -377,10 +383,15 @@ const ended = {
   refresh: undefined,
   dueAt: undefined,
   dueBucket: undefined,
+  integrationIndex: undefined,
 } as const;
 
-function dueBucket({ grantId, dueAt }: Pick<Grant, 'grantId' | 'dueAt'>) {
-  return { dueBucket: dueAt === undefined ? undefined : dueBucketOf('row', grantId) };
+function indexesOf({ environmentId, integrationId, grantId, dueAt }: Omit<Grant, 'version'>) {
+  return {
+    integrationIndex: listOf.ofIntegration('GRANT', environmentId, integrationId),
+    listOrder: grantId,
+    dueBucket: dueAt === undefined ? undefined : dueBucketOf('row', grantId),
+  };
 }
 
 const rowStateSchema = z.extend(grantStateSchema, { grantId: z.string() });

@@ -14,7 +14,7 @@ const budgets: Readonly<Record<FunctionName, number>> = {
   'msteams-callback': 920_000,
   'confirm-flow': 1_020_000,
   sweep: 1_000_000,
-  integrations: 343_000,
+  integrations: 380_000,
   'channel-connections': 905_000,
   'slack-authorize': 390_000,
   'channel-endpoints': 369_000,

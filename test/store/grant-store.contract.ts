@@ -462,6 +462,31 @@ export function describeGrantStore(database: () => Database): void {
       });
     });
 
+    it('gives the grants of an integration that are not over', async () => {
+      const { grants, environmentId } = setup();
+      const put = async (accountId: string, integrationId = 'own') => {
+        const account = { id: accountId, kind: 'workspace' } as const;
+        const made = aGrant({ environmentId, integrationId, account });
+        await grants.putIfNewer(made, builtAt);
+        return (await grants.get(environmentId, made.grantId)) as Grant;
+      };
+      const listed = async () => {
+        const found = await Array.fromAsync(grants.ofIntegration(environmentId, 'own'));
+        return found.map(({ account }) => account.id).sort();
+      };
+      const [active, erased, revoking] = [await put('active'), await put('erased'), await put('revoking')];
+      await put('other', 'other');
+
+      await grants.erase(erased, { asOf: builtAt + 1, flowId: 'flow-2' });
+      const ending = (await grants.beginRevocation(revoking, revocation)) as Grant;
+      const during = await listed();
+      await grants.endRevocation(ending);
+
+      expect(during).toEqual(['active', 'revoking']);
+      expect(await listed()).toEqual([active.account.id]);
+      expect(await Array.fromAsync(grants.ofIntegration(randomObjectId(), 'own'))).toEqual([]);
+    });
+
     describe('endRevocation', () => {
       it('erases the token and leaves a revoked row', async () => {
         const { grants, grant, stored, put } = setup();

@@ -196,15 +196,15 @@ describe('the functions', () => {
     ],
     sweep: [
       ...connections('GetItem', 'BatchGetItem', 'PutItem', 'UpdateItem', 'DeleteItem', 'Query'),
-      ...queries('byConnection', 'due'),
+      ...queries('byIntegration', 'byConnection', 'due'),
       ...flows('GetItem', 'UpdateItem'),
       `Allow dynamodb:Query ${flowsId}.Arn/index/due`,
       ...unwraps,
       ...provesApps,
     ],
     integrations: [
-      ...connections('GetItem', 'BatchGetItem', 'PutItem', 'DeleteItem'),
-      ...queries('byEnvironment', 'byIntegration'),
+      ...connections('GetItem', 'BatchGetItem', 'PutItem', 'UpdateItem', 'DeleteItem', 'Query'),
+      ...queries('byEnvironment', 'byIntegration', 'byConnection'),
       ...idempotency,
       ...unwraps,
     ],
