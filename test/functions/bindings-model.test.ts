@@ -171,6 +171,8 @@ function compose(keyWrapper: ReturnType<typeof createFileKeyWrapper>) {
     slackBaseUrl: 'https://slack.example',
     microsoftLoginBaseUrl: 'https://login.example',
     publicUrl: 'https://connect.example',
+    // What a change of a connection leaves to the sweep is none of a binding's.
+    rows: { takeDue: async () => [] },
     flowTtlSeconds: 300,
     findIntegration: async (_environmentId: string, identifier: string) => integrations[identifier as Binding],
     slack: slackDeps,
