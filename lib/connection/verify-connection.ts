@@ -12,6 +12,7 @@ import type { SlackIdentity } from '../providers/slack/test-token.ts';
 import type { ConnectionStore } from '../store/connection-store.ts';
 import type { Verification } from '../store/grant-store.ts';
 import { type Connection, mainGrantIdOf } from './connection.ts';
+import { broughtToken } from './disconnect.ts';
 import { connectionNotFound, findConnection } from './find-connection.ts';
 
 export interface VerifyDeps extends RefreshDeps {
@@ -47,7 +48,9 @@ export async function verifyConnection(
     const current = await deps.connections.find(environmentId, identifier);
     if (current && mainGrantIdOf(current) === grantId) return { connection: current, grant: verified };
     // The connection left while its token was replaced, and nobody ends a grant that is being refreshed.
-    if (verified) await revokeGrantIfUnshared(deps, integration, verified, verified.flowId);
+    if (!verified) continue;
+    const liveToken = current && (await broughtToken(deps, current));
+    await revokeGrantIfUnshared(deps, integration, verified, verified.flowId, liveToken);
   }
   throw connectionNotFound(identifier);
 }

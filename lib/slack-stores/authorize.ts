@@ -35,7 +35,7 @@ function failureOf(query: InstallationQuery<boolean>, given: FreshToken | undefi
     case 'reauthorization_required':
       return new ChatConnectError(
         'reauthorization_required',
-        'Slack does not take the token any more. Install again.',
+        'Slack does not take the token any more: install again.',
         {
           reason: given.grant.statusReason,
         },

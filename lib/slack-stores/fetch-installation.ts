@@ -5,8 +5,8 @@ import { describeQuery, findInstall, type InstallationDeps, openDetails, require
 import { InstallationError } from './installation-error.ts';
 
 /**
- * Finds the bot of a workspace, else that of its enterprise, and the token that the asked person gave. No refresh token leaves the store: InstallProvider, which
- * would refresh once for each, has nothing to refresh with.
+ * Finds the bot of a workspace, else that of its enterprise, and the token that the asked person gave. No refresh token
+ * leaves the store: InstallProvider, which would refresh once for each, has nothing to refresh with.
  * @throws InstallationError
  */
 export async function fetchInstallation(

@@ -168,16 +168,19 @@ export function dynamoGrantStore(db: Database): GrantStore {
     return Items.map((row) => parseRow(schema, row));
   }
   /** A change of a living grant; gives the grant as it is then. */
-  async function change(grant: Grant, update: RowUpdate): Promise<Grant | undefined> {
+  async function change(
+    { environmentId, grantId }: Pick<Grant, 'environmentId' | 'grantId'>,
+    update: RowUpdate,
+  ): Promise<Grant | undefined> {
     const written = await ifConditionHolds(
       db.client.send(
         new UpdateCommand({
           TableName,
-          Key: keyOf.grant(grant.environmentId, grant.grantId),
+          Key: keyOf.grant(environmentId, grantId),
           ...updateOf({
             ...update,
-            condition: `(${update.condition}) AND (#status = :living OR #status = :dead)`,
-            values: { ...update.values, living: 'active', dead: 'reauthorization_required' },
+            condition: `(${update.condition}) AND ${isLivingRow}`,
+            values: { ...update.values, ...livingStatuses },
           }),
           ReturnValues: 'ALL_NEW',
         }),
@@ -196,25 +199,15 @@ export function dynamoGrantStore(db: Database): GrantStore {
     putIfNewer: (grant, now) => put(grant, now),
     putIfLater: (grant, now) =>
       put(grant, now, {
-        condition: 'attribute_not_exists(#tokenExpiresAt) OR #status <> :active OR #tokenExpiresAt < :expiresAt',
-        values: { active: 'active', expiresAt: grant.tokenExpiresAt ?? 0 },
+        condition: `attribute_not_exists(#tokenExpiresAt) OR NOT ${isLivingRow} OR #tokenExpiresAt < :expiresAt`,
+        values: { ...livingStatuses, expiresAt: grant.tokenExpiresAt ?? 0 },
       }),
     async renew(environmentId, grantId) {
-      const written = await ifConditionHolds(
-        db.client.send(
-          new UpdateCommand({
-            TableName,
-            Key: keyOf.grant(environmentId, grantId),
-            ...updateOf({
-              set: {},
-              increment: ['version'],
-              condition: '#status = :active',
-              values: { active: 'active' },
-            }),
-          }),
-        ),
+      const renewed = await change(
+        { environmentId, grantId },
+        { set: {}, increment: ['version'], condition: 'attribute_exists(pk)' },
       );
-      return written !== undefined;
+      return renewed !== undefined;
     },
     addReference: (environmentId, grantId, subjectKey, { asOf }) =>
       putUnlessRenewed(keyOf.reference(environmentId, grantId, subjectKey), { subjectKey, asOf }),
@@ -399,6 +392,9 @@ const rowStateSchema = z.extend(grantStateSchema, { grantId: z.string() });
 /** No lease, or one that was given back. */
 const nobodyRefreshes = '(attribute_not_exists(#refresh) OR attribute_exists(#refresh.#failedAt))';
 const notRefreshing = `(${nobodyRefreshes} OR #refresh.#until <= :asOf)`;
+
+const isLivingRow = '#status IN (:active, :dead)';
+const livingStatuses = { active: 'active', dead: 'reauthorization_required' } as const;
 
 const notRenewed = 'attribute_not_exists(pk) OR asOf <= :asOf';
 

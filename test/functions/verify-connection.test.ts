@@ -70,16 +70,15 @@ const worksAtSlack = async (token: string) => {
   return ((await answer.json()) as { ok: boolean }).ok;
 };
 
-/** A connection to which a caller brought what a provider gave. */
-async function brought(environment: TestEnvironment, { accessToken, refreshToken }: Token, workspaceId = acme.id) {
-  const answer = await service.api(environment.apiKey, 'POST', '/v1/channel-connections', {
+/** A connection of Acme to which a caller brings what a provider gave. */
+async function brought(environment: TestEnvironment, { expiresAt, ...token }: Token): Promise<string> {
+  const { json } = await service.api(environment.apiKey, 'POST', '/v1/channel-connections', {
     integrationIdentifier: 'slack',
     subscriberId: 'caller',
-    workspace: { id: workspaceId },
-    auth: { accessToken, refreshToken },
+    workspace: { id: acme.id },
+    auth: { ...token, ...(expiresAt && { expiresAt: new Date(expiresAt * 1000).toISOString() }) },
   });
-  expect(answer.status).toBe(201);
-  return answer.json.data.identifier;
+  return json.data.identifier;
 }
 
 async function everyRow(): Promise<string> {
@@ -292,7 +291,7 @@ describe('an answer that is for somebody else', () => {
     const environment = await service.createTestEnvironment({ app: { tokenRotation: true } });
     await service.connect(environment, {}, { workspaceId: globex.id });
     const ofGlobex = await openToken(vault(), await grantOf(environment, globex));
-    const identifier = await brought(environment, ofGlobex, acme.id);
+    const identifier = await brought(environment, ofGlobex);
 
     const answer = await verify(environment, identifier);
 
@@ -567,6 +566,22 @@ describe('a grant that is let go while it is refreshed', () => {
     expect(await grantOf(environment)).toMatchObject({ status: 'revoked', token: '' });
     expect(instance.got).toHaveLength(2);
     expect(await worksAtSlack(instance.got[0] ?? '')).toBe(false);
+  });
+
+  it('ends without the app, which a token that a caller brought meanwhile lives on', async () => {
+    const environment = await connected({ configurations: { revoke: 'uninstall' } });
+    const [revoked, uninstalled] = [service.slack.count('auth.revoke'), service.slack.count('apps.uninstall')];
+    const instance = recordingInstance(async () => {
+      const update = { workspace: { id: acme.id }, auth: { accessToken: 'xoxb-of-the-caller' } };
+      const { status } = await service.api(environment.apiKey, 'PATCH', '/v1/channel-connections/mine', update);
+      expect(status).toBe(200);
+    });
+
+    await verifyAt(instance, environment);
+
+    expect(await worksAtSlack(instance.got[0] ?? '')).toBe(false);
+    expect(service.slack.count('auth.revoke') - revoked).toBe(1);
+    expect(service.slack.count('apps.uninstall') - uninstalled).toBe(0);
   });
 });
 

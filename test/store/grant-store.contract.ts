@@ -157,6 +157,13 @@ export function describeGrantStore(database: () => Database): void {
         expect(await grants.putIfLater(later, builtAt)).toBe(written);
       });
 
+      it('gives way to one that needs a new approval and expires later: a refresh may still save it', async () => {
+        const { grants, grant, put } = setup();
+        await put({ tokenExpiresAt: 100, status: 'reauthorization_required' });
+
+        expect(await grants.putIfLater(grant({ tokenExpiresAt: 99, asOf: builtAt + 1 }), builtAt)).toBe(false);
+      });
+
       it('replaces what has ended, however long it would have lasted', async () => {
         const { grants, grant, put } = setup();
         const ending = await grants.beginRevocation(await put({ tokenExpiresAt: 100 }), revocation);
@@ -329,6 +336,13 @@ export function describeGrantStore(database: () => Database): void {
 
         expect(await grants.renew(environmentId, grantId)).toBe(true);
         expect(await stored()).toEqual({ ...grant(), version: 2 });
+      });
+
+      it('takes one that needs a new approval', async () => {
+        const { grants, environmentId, grantId, put } = setup();
+        await put({ status: 'reauthorization_required' });
+
+        expect(await grants.renew(environmentId, grantId)).toBe(true);
       });
 
       it('refuses a grant that is being revoked, was revoked or never was', async () => {
