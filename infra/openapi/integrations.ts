@@ -33,6 +33,8 @@ const settings = {
     'What becomes of a token that nobody needs any more: it is ended, the app is removed from the workspace, or nothing. Default: `token`.',
   scopes: 'Slack: bot scopes of requests that name none.',
   userScopes: 'Slack: user scopes of requests that name none. Default: `identity.basic`.',
+  installUserScopes:
+    'Slack: user scopes that requests to connect which name none, and the install page, ask for beside the bot’s. Default: none.',
   allowedScopes: 'Slack: what a request may ask for at most. Default: anything.',
   returnUrls: 'What the `returnUrl` of a request may equal.',
   productName: 'What pages call your product. Default: the name of the integration.',

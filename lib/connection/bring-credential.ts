@@ -182,6 +182,7 @@ async function write(
     previousAccountName: isMoved ? (living.account.name ?? living.account.id) : undefined,
     account,
     botUserId: workspace.botUserId,
+    metadata: living?.metadata,
     scopes: [],
     status: 'active',
     createdAt: living?.createdAt ?? updatedAt,

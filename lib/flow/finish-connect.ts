@@ -53,8 +53,8 @@ export async function finishConnect(
 }
 
 /** A webhook without a bot: its endpoint is all that is wanted, and its token is erased but not revoked. */
-export function isWebhookAlone({ scopes }: Pick<FinishableFlow, 'scopes'>): boolean {
-  return scopes.length === 1 && scopes[0] === 'incoming-webhook';
+export function isWebhookAlone({ scopes, userScopes }: Pick<Flow, 'scopes' | 'userScopes'>): boolean {
+  return scopes.length === 1 && scopes[0] === 'incoming-webhook' && userScopes.length === 0;
 }
 
 /**
@@ -124,6 +124,7 @@ async function writeConnection(
         const liveToken = await broughtToken(deps, living);
         await revokeUnstoredToken(deps, integration, account, bot.token, flow.flowId, liveToken);
       }
+      if (userToken) await revokeUserToken(deps, integration, flow, granted, living);
       return { connection: living, previousAccount: undefined };
     }
     if (relation === 'own' && living && (living.status === 'active' || pendingReason !== undefined)) {
@@ -165,6 +166,7 @@ async function writeConnection(
       account: granted.account,
       botUserId: granted.bot?.botUserId ?? kept?.botUserId,
       approverId: granted.user?.userId,
+      metadata: flow.metadata ?? kept?.metadata,
       scopes: granted.bot ? approvedScopes(flow.scopes, granted.bot.scopes) : (kept?.scopes ?? []),
       status: pendingReason === undefined ? 'active' : 'pending',
       statusReason: pendingReason,
@@ -293,12 +295,33 @@ class GrantBusyError extends Error {
   override readonly name = 'GrantBusyError';
 }
 
+/** The person's token of a finisher that gives way, unless the connection that it gives way to has one of theirs. */
+async function revokeUserToken(
+  deps: FinishDeps,
+  integration: Integration,
+  { integrationId, flowId }: Flow,
+  { account, user }: Granted,
+  living: Connection,
+): Promise<void> {
+  if (!user?.token) return;
+  const of = { grantId: grantIdOf(integrationId, account.id, user.userId), userId: user.userId };
+  if (living.userGrantId !== of.grantId) {
+    await revokeUnstoredToken(deps, integration, account, user.token, flowId, undefined, of);
+  }
+}
+
 /** The reference that a flow which fails may have written already, so that it does not keep the token alive. */
-export async function takeBackReference(deps: FinishDeps, flow: Flow, account: Account): Promise<void> {
+export async function takeBackReference(
+  deps: FinishDeps,
+  flow: Flow,
+  accountId: string,
+  userId: string | undefined,
+): Promise<void> {
   if (flow.asOf === undefined) return;
   const subjectKey = subjectKeyOf(subjectOf(flow));
   const connection = await deps.connections.get(flow.environmentId, subjectKey);
-  const stored = { asOf: flow.asOf, grantId: grantIdOf(flow.integrationId, account.id), userGrantId: undefined };
+  const grantId = grantIdOf(flow.integrationId, accountId, userId);
+  const stored = { asOf: flow.asOf, grantId, userGrantId: undefined };
   await releaseUnused(deps, flow, subjectKey, stored, connection);
 }
 

@@ -138,6 +138,10 @@ export const flowSchema = z.object({
   autoLinkUser: z.boolean(),
   scopes: z.array(z.string()),
   userScopes: z.array(z.string()),
+  /** The Slack workspace or enterprise that has to be the one that approved. */
+  teamId: z.optional(z.string()),
+  /** Text of the product's for the connection. */
+  metadata: z.optional(z.string()),
   redirectUri: z.string(),
   returnUrl: z.optional(z.string()),
   /** Random id of the one hit that redeemed. */

@@ -19,8 +19,11 @@ export function firstStepOf(providerId: ProviderId, mode: Flow['mode']): Exclude
 export function authorizationUrl(urls: ProviderUrls, flow: Flow, clientId: string, state: Handle): string {
   const request = { clientId, redirectUri: flow.redirectUri, state: formatHandle(state) };
   if (flow.providerId === 'slack') {
-    const scopes = flow.mode === 'connect' ? { bot: flow.scopes } : { user: flow.userScopes };
-    return slackAuthorizationUrl(urls.slackBaseUrl, { ...request, scopes });
+    const scopes = {
+      ...(flow.mode === 'connect' && { bot: flow.scopes }),
+      ...((flow.mode === 'link_user' || flow.userScopes.length > 0) && { user: flow.userScopes }),
+    };
+    return slackAuthorizationUrl(urls.slackBaseUrl, { ...request, scopes, teamId: flow.teamId });
   }
   return flow.mode === 'connect'
     ? adminConsentUrl(urls.microsoftLoginBaseUrl, request)

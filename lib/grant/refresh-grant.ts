@@ -240,7 +240,7 @@ async function letGo(
   if (current && isLiving(current)) return undefined;
   // What a caller brought is the caller's to end.
   if (grant.source === 'flow') {
-    await revokeUnstoredToken(deps, integration, grant.account, refreshed, owner, undefined, grant.grantId);
+    await revokeUnstoredToken(deps, integration, grant.account, refreshed, owner, undefined, grant);
   }
   return { kind: 'ended' };
 }

@@ -82,7 +82,7 @@ export async function settleGrant(deps: RevokeDeps, grant: Grant): Promise<void>
 /**
  * Ends a token that a flow or a refresh got and nobody stored, unless its grant lives here.
  * @param liveToken a token that goes on living in its place
- * @param grantId of the grant that it would have been stored in: by default the account's
+ * @param of the grant that it would have been stored in: by default the account's
  */
 export async function revokeUnstoredToken(
   deps: RevokeDeps,
@@ -91,9 +91,10 @@ export async function revokeUnstoredToken(
   token: Token,
   flowId: string,
   liveToken?: string,
-  grantId = grantIdOf(integration.integrationId, account.id),
+  of: Pick<Grant, 'grantId' | 'userId'> = { grantId: grantIdOf(integration.integrationId, account.id) },
 ): Promise<void> {
   const { environmentId, integrationId, providerId } = integration;
+  const { grantId, userId } = of;
   const grant = await deps.grants.get(environmentId, grantId);
   if (grant && isLiving(grant)) {
     await revokeGrantIfUnshared(deps, integration, grant, flowId, liveToken);
@@ -107,6 +108,7 @@ export async function revokeUnstoredToken(
     integrationId,
     providerId,
     account,
+    userId,
     source: 'flow',
     credential: 'token',
     ...(await sealToken(deps.vault, environmentId, grantId, token, `${flowId}.${asOf}`)),
