@@ -177,6 +177,7 @@ async function write(
     providerId,
     subscriberId: identity.subscriberId,
     contextKeys: identity.contextKeys,
+    isInstall: living?.isInstall,
     grantId,
     ...leftBehind(existing, { grantId, userGrantId: undefined }, now),
     previousAccountName: isMoved ? (living.account.name ?? living.account.id) : undefined,

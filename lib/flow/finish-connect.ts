@@ -19,7 +19,7 @@ import type { Integration } from '../integration/integration.ts';
 import type { FinishableFlow, Flow, FlowOutcome } from './flow.ts';
 import { FlowFailure } from './flow-failure.ts';
 import type { Granted } from './granted.ts';
-import { subjectOf } from './subject.ts';
+import { connectionKeyOf, subjectOf } from './subject.ts';
 
 export type FinishDeps = DisconnectDeps;
 
@@ -41,7 +41,16 @@ export async function finishConnect(
     const endpoint = await writeWebhook(deps, integration, flow, granted, undefined);
     return { endpointIdentifiers: endpoint ? [endpoint] : [], account: accountOf(granted.account) };
   }
-  const { connection, previousAccount } = await writeConnection(deps, integration, flow, granted);
+  // A browser can change what a URL asks for: a bot that was asked for is demanded, a user token that was not is dropped.
+  const userToken = flow.userScopes.length > 0 ? granted.user?.token : undefined;
+  const lacksBot = !granted.bot && !granted.appOnly;
+  if (lacksBot && (flow.scopes.length > 0 || !userToken)) throw new FlowFailure('bot_token_missing');
+  const { main, ofPerson } = partsOf(flow, granted);
+  const { connection, previousAccount } = await writeConnection(deps, integration, flow, main);
+  if (ofPerson) {
+    const { connection: personal } = await writeConnection(deps, integration, flow, ofPerson);
+    await releaseLeftBehind(deps, personal);
+  }
   const endpointIdentifiers = await writeEndpoints(deps, integration, flow, granted, connection);
   await releaseLeftBehind(deps, connection);
   return {
@@ -50,6 +59,16 @@ export async function finishConnect(
     account: accountOf(connection.account),
     previousAccount,
   };
+}
+
+/**
+ * An install with a bot and a person's token makes two connections, of the account and of the person: whoever else
+ * installs for the account then leaves this person's alone.
+ */
+function partsOf({ isInstall, userScopes }: FinishableFlow, granted: Granted): { main: Granted; ofPerson?: Granted } {
+  const { account, bot, user } = granted;
+  if (!isInstall || !bot || !user?.token || userScopes.length === 0) return { main: granted };
+  return { main: { ...granted, user: { ...user, token: undefined } }, ofPerson: { account, user } };
 }
 
 /** A webhook without a bot: its endpoint is all that is wanted, and its token is erased but not revoked. */
@@ -98,13 +117,10 @@ async function writeConnection(
   granted: Granted,
   pendingReason?: string,
 ) {
-  // A browser can change what a URL asks for: a bot that was asked for is demanded, a user token that was not is dropped.
-  const userToken = flow.userScopes.length > 0 ? granted.user?.token : undefined;
-  const lacksBot = !granted.bot && !granted.appOnly;
-  if (lacksBot && (flow.scopes.length > 0 || !userToken)) throw new FlowFailure('bot_token_missing');
   const { environmentId } = flow;
   const subject = subjectOf(flow);
-  const subjectKey = subjectKeyOf(subject);
+  const personId = granted.bot ? undefined : granted.user?.userId;
+  const subjectKey = connectionKeyOf(flow, granted.account.id, personId);
   const writer = { asOf: flow.asOf, flowId: flow.flowId };
   let stored: StoredGrants | undefined;
   const giveWay = async (living: Connection | undefined) => {
@@ -124,7 +140,7 @@ async function writeConnection(
         const liveToken = await broughtToken(deps, living);
         await revokeUnstoredToken(deps, integration, account, bot.token, flow.flowId, liveToken);
       }
-      if (userToken) await revokeUserToken(deps, integration, flow, granted, living);
+      await revokeUserToken(deps, integration, flow, granted, living);
       return { connection: living, previousAccount: undefined };
     }
     if (relation === 'own' && living && (living.status === 'active' || pendingReason !== undefined)) {
@@ -160,6 +176,7 @@ async function writeConnection(
       providerId: integration.providerId,
       subscriberId: subject.subscriberId,
       contextKeys: [...subject.contextKeys],
+      isInstall: flow.isInstall,
       ...grants,
       ...leftBehind(existing, grants, deps.now()),
       previousAccountName: changed ? (changed.account.name ?? changed.account.id) : undefined,
@@ -167,7 +184,7 @@ async function writeConnection(
       botUserId: granted.bot?.botUserId ?? kept?.botUserId,
       approverId: granted.user?.userId,
       metadata: flow.metadata ?? kept?.metadata,
-      scopes: granted.bot ? approvedScopes(flow.scopes, granted.bot.scopes) : (kept?.scopes ?? []),
+      scopes: connectedScopes(flow, granted) ?? kept?.scopes ?? [],
       status: pendingReason === undefined ? 'active' : 'pending',
       statusReason: pendingReason,
       createdAt: living?.createdAt ?? now,
@@ -299,11 +316,11 @@ class GrantBusyError extends Error {
 async function revokeUserToken(
   deps: FinishDeps,
   integration: Integration,
-  { integrationId, flowId }: Flow,
+  { integrationId, flowId, userScopes }: Flow,
   { account, user }: Granted,
   living: Connection,
 ): Promise<void> {
-  if (!user?.token) return;
+  if (!user?.token || userScopes.length === 0) return;
   const of = { grantId: grantIdOf(integrationId, account.id, user.userId), userId: user.userId };
   if (living.userGrantId !== of.grantId) {
     await revokeUnstoredToken(deps, integration, account, user.token, flowId, undefined, of);
@@ -318,7 +335,7 @@ export async function takeBackReference(
   userId: string | undefined,
 ): Promise<void> {
   if (flow.asOf === undefined) return;
-  const subjectKey = subjectKeyOf(subjectOf(flow));
+  const subjectKey = connectionKeyOf(flow, accountId, userId);
   const connection = await deps.connections.get(flow.environmentId, subjectKey);
   const grantId = grantIdOf(flow.integrationId, accountId, userId);
   const stored = { asOf: flow.asOf, grantId, userGrantId: undefined };
@@ -338,6 +355,12 @@ async function releaseUnused(
       await deps.grants.removeReference(flow.environmentId, grantId, subjectKey, stored);
     }
   }
+}
+
+/** @returns undefined when the flow says nothing of the connection's scopes: a person's token leaves those of the bot */
+function connectedScopes(flow: FinishableFlow, { bot, user }: Granted): string[] | undefined {
+  if (bot) return approvedScopes(flow.scopes, bot.scopes);
+  return flow.isInstall && user ? approvedScopes(flow.userScopes, user.scopes) : undefined;
 }
 
 /** Slack adds up scopes over installs, so what others were granted is taken out again. */

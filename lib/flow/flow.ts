@@ -135,6 +135,8 @@ export const flowSchema = z.object({
   contextKeys: z.array(z.string()),
   connectionMode: z.optional(z.enum(connectionModes)),
   connectionIdentifier: z.optional(z.string()),
+  /** It names neither subscriber nor context: its connection is that of the account which approves. */
+  isInstall: z.optional(z.boolean()),
   autoLinkUser: z.boolean(),
   scopes: z.array(z.string()),
   userScopes: z.array(z.string()),

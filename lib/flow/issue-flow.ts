@@ -1,7 +1,13 @@
 import { subjectKeyOf } from '../connection/connection.ts';
 import { type Context, contextKeysOf, parseContext, verifyContextHash } from '../context/context.ts';
 import { ChatConnectError, validationError } from '../errors.ts';
-import { type Binding, bindingOf, type Integration, isAtLeastAsStrict } from '../integration/integration.ts';
+import {
+  type Binding,
+  bindingOf,
+  type Integration,
+  isAtLeastAsStrict,
+  scopesNotAllowed,
+} from '../integration/integration.ts';
 import { teamsRedirectUri } from '../providers/msteams/authorization-url.ts';
 import { defaultBotScopes, defaultUserScopes, slackRedirectUri } from '../providers/slack/authorization-url.ts';
 import type { FlowStore } from '../store/flow-store.ts';
@@ -154,8 +160,7 @@ function userScopesOf(request: OauthUrlRequest, integration: Integration): strin
 }
 
 function requireAllowedScopes(scopes: readonly string[], integration: Integration): void {
-  const { allowedScopes } = integration.configurations;
-  const refused = allowedScopes ? scopes.filter((scope) => !allowedScopes.includes(scope)) : [];
+  const refused = scopesNotAllowed(scopes, integration);
   if (refused.length > 0) {
     throw new ChatConnectError('invalid_scope', `The integration does not allow these scopes: ${refused.join(', ')}`);
   }

@@ -116,6 +116,12 @@ export function bindingOf(integration: Integration): Binding {
   return integration.configurations.binding ?? 'direct';
 }
 
+/** Which of the scopes the integration's settings refuse. */
+export function scopesNotAllowed(scopes: readonly string[], { configurations }: Integration): string[] {
+  const { allowedScopes } = configurations;
+  return allowedScopes ? scopes.filter((scope) => !allowedScopes.includes(scope)) : [];
+}
+
 /** True when `asked` lets fewer people finish a flow than `set`, or as few. */
 export function isAtLeastAsStrict(asked: Binding, set: Binding): boolean {
   return bindings.indexOf(asked) >= bindings.indexOf(set);
