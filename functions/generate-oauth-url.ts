@@ -15,6 +15,7 @@ import {
 import { lambdaLog, onLambda } from '../lib/http/lambda.ts';
 import type { HttpHandler } from '../lib/http/types.ts';
 import { bindings, scopeSchema } from '../lib/integration/integration.ts';
+import { isSlackTeamId } from '../lib/providers/slack/authorization-url.ts';
 import { awsDatabase } from '../lib/store/aws-database.ts';
 import type { Database } from '../lib/store/database.ts';
 import { dynamoApiKeyStore } from '../lib/store/environment-store.ts';
@@ -23,6 +24,11 @@ import { dynamoIdempotencyStore } from '../lib/store/idempotency-store.ts';
 import { dynamoIntegrationStore } from '../lib/store/integration-store.ts';
 
 const scopes = z.optional(z.array(scopeSchema).check(z.maxLength(100)));
+
+const maxMetadataBytes = 1024;
+const metadata = z
+  .string()
+  .check(z.refine((text) => Buffer.byteLength(text) <= maxMetadataBytes, 'must have at most 1024 bytes in UTF-8'));
 
 const common = {
   integrationIdentifier: z
@@ -33,11 +39,14 @@ const common = {
   context: z.optional(z.unknown()),
   returnUrl: z.optional(z.string()),
   binding: z.optional(z.enum(bindings)),
+  teamId: z.optional(z.string().check(z.refine(isSlackTeamId, 'must be the id of a Slack workspace or enterprise'))),
 };
 const connect = {
   scope: scopes,
   connectionMode: z.optional(z.enum(connectionModes)),
   autoLinkUser: z.optional(z.boolean()),
+  installUserScopes: scopes,
+  metadata: z.optional(metadata),
 };
 const contextHash = z.optional(z.string());
 

@@ -1,10 +1,12 @@
 import middy from '@middy/core';
 import { loadConfig } from '../lib/config.ts';
+import { beginInstall, findInstallable, type InstallDeps } from '../lib/flow/begin-install.ts';
 import { parseHandle } from '../lib/flow/handle.ts';
 import { beginFlow, openTicket, type StartFlowDeps } from '../lib/flow/start-flow.ts';
 import { requestLog } from '../lib/http/api.ts';
 import { flowCookies } from '../lib/http/flow-cookie.ts';
 import { answerCallback, withdrawnPage } from '../lib/http/flow-pages.ts';
+import { installPage, isPrefetch, noInstallPage, readInstallQuery } from '../lib/http/install-page.ts';
 import { lambdaLog, onLambda } from '../lib/http/lambda.ts';
 import { isFromOwnPage } from '../lib/http/own-form.ts';
 import { redirectTo } from '../lib/http/page.ts';
@@ -16,11 +18,11 @@ import type { Database } from '../lib/store/database.ts';
 import { dynamoFlowStore } from '../lib/store/flow-store.ts';
 import { dynamoIntegrationStore } from '../lib/store/integration-store.ts';
 
-export interface StartDeps extends StartFlowDeps {
-  readonly publicUrl: string;
-}
+export type StartDeps = StartFlowDeps & InstallDeps;
 
-/** The start page of a flow that is bound to a browser, and its button. */
+const installPath = '/v1/integrations/{integrationId}/slack/install';
+
+/** The pages on which a flow that is bound to a browser begins, and their buttons: start page and install page. */
 export function createHandler(deps: StartDeps): HttpHandler {
   const cookies = flowCookies(deps);
   const pipeline = middy<HttpEvent, HttpResult>()
@@ -28,6 +30,7 @@ export function createHandler(deps: StartDeps): HttpHandler {
     .handler(async (event) => {
       const isContinue = event.routeKey.startsWith('POST ');
       if (isContinue && !isFromOwnPage(event, deps.publicUrl)) return foreignFormPage();
+      if (event.routeKey.endsWith(` ${installPath}`)) return install(event, isContinue);
       const ticket = parseHandle(event.pathParameters?.['ticket'] ?? '');
       if (!ticket) return answerCallback({ kind: 'unknown' });
       const log = requestLog(deps.log, event);
@@ -37,6 +40,15 @@ export function createHandler(deps: StartDeps): HttpHandler {
       if (opened.kind === 'withdrawn') return withdrawnPage(opened.flow, opened.failure, opened.integration);
       return answerCallback(opened);
     });
+  async function install(event: HttpEvent, isPressed: boolean): Promise<HttpResult> {
+    const log = requestLog(deps.log, event);
+    const installable = await findInstallable({ ...deps, log }, event.pathParameters?.['integrationId'] ?? '');
+    if (!installable) return noInstallPage();
+    const { isDirect, teamId } = readInstallQuery(event.rawQueryString);
+    if (!isPressed && (!isDirect || isPrefetch(event))) return installPage(installable.integration);
+    const begun = await beginInstall({ ...deps, log }, installable, teamId);
+    return cookies.keep(redirectTo(begun.location), begun.flow, begun.cookie);
+  }
   return (event, context) => pipeline(event, context);
 }
 

@@ -57,7 +57,7 @@ export const functionSettings: Readonly<Record<FunctionName, FunctionSettings>> 
   start: {
     ...apiCall,
     connections: { actions: ['GetItem'] },
-    flows: { actions: ['GetItem', 'UpdateItem'] },
+    flows: { actions: ['GetItem', 'PutItem', 'UpdateItem'] },
   },
   'slack-callback': callback,
   'msteams-callback': { ...callback, provesAppsByRole: true },

@@ -32,6 +32,8 @@ export const routes: readonly Route[] = [
   { method: 'POST', path: '/v1/integrations/channel-endpoints/link', function: 'generate-oauth-url' },
   { method: 'GET', path: '/connect/{ticket}', function: 'start' },
   { method: 'POST', path: '/connect/{ticket}', function: 'start' },
+  { method: 'GET', path: '/v1/integrations/{integrationId}/slack/install', function: 'start' },
+  { method: 'POST', path: '/v1/integrations/{integrationId}/slack/install', function: 'start' },
   { method: 'GET', path: '/v1/integrations/chat/oauth/callback/slack', function: 'slack-callback' },
   { method: 'GET', path: '/v1/integrations/chat/oauth/callback/msteams', function: 'msteams-callback' },
   { method: 'POST', path: '/v1/integrations/chat/oauth/confirm', function: 'confirm-flow' },

@@ -34,6 +34,8 @@ const settings = {
   scopes: 'Slack: bot scopes of requests that name none.',
   userScopes:
     'Slack: user scopes of requests that name none. Default: `identity.basic`. With `openid`, a link is Sign in with Slack.',
+  installUserScopes:
+    'Slack: user scopes that requests to connect which name none, and the install page, ask for beside the bot’s. Default: none.',
   allowedScopes: 'Slack: what a request may ask for at most. Default: anything.',
   returnUrls: 'What the `returnUrl` of a request may equal.',
   productName: 'What pages call your product. Default: the name of the integration.',

@@ -14,6 +14,8 @@ const shared = {
 const common = {
   ...shared,
   returnUrl: 'Where the browser goes afterwards: one of `configurations.returnUrls`, character by character.',
+  teamId:
+    'Slack: the workspace, or the enterprise of an org-wide install, that has to be the one that approves. Default: any. Teams: refused.',
   binding: 'Who may finish the flow: as the integration says, or fewer.',
 };
 const connect = {
@@ -23,6 +25,9 @@ const connect = {
   scope: 'Slack: bot scopes. Default: those of the integration. Teams: ignored.',
   connectionMode:
     'Whose the connection is: one subscriber’s, or the context’s. Default: that of all who are given, at least one.',
+  installUserScopes:
+    'Slack: user scopes beside the bot’s; the token of the person who approves is kept. Default: those of the integration, else none. Teams: ignored.',
+  metadata: 'Text of yours, shown with the connection. At most 1024 bytes in UTF-8. Default: as it was.',
   autoLinkUser: 'Whether the person who approves is linked too. Needs `subscriberId`. Default: `false`.',
 };
 const contextHash = 'Proof that your backend vouches for the context, where `credentials.hmac` demands it.';

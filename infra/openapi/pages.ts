@@ -49,6 +49,17 @@ const callbackAnswers: Operation['answers'] = {
 
 const ticket = { ticket: 'From the OAuth URL. It is secret.' };
 
+const installable = { integrationId: '`_id` of the integration.' };
+const installQuery = described(z.object({ team: parameter, direct: parameter }), {
+  team: 'The workspace or enterprise that has to be the one that approves. What cannot be an id of one is ignored.',
+  direct: '`1`: at once to Slack, without the page.',
+});
+const toSlack = {
+  description: 'To Slack.',
+  headers: { Location: 'Where to.', 'Set-Cookie': 'Ties the flow to this browser.' },
+};
+const noInstall = { description: 'No such Slack integration, or it is not offered.', content: 'page' } as const;
+
 export const pageOperations: Operations = {
   'GET /connect/{ticket}': {
     operationId: 'getStartPage',
@@ -79,6 +90,34 @@ export const pageOperations: Operations = {
         description: 'The link is used, expired or unknown, or another page pressed the button.',
         content: 'page',
       },
+      503: trouble,
+    },
+  },
+  'GET /v1/integrations/{integrationId}/slack/install': {
+    operationId: 'getInstallPage',
+    summary: 'The page from which anybody adds the app to their Slack workspace',
+    description: 'What comes of it is a connection of its workspace, without subscriber and context.',
+    permissions: [],
+    path: installable,
+    query: installQuery,
+    answers: {
+      200: { description: 'Which app it is, and a button.', content: 'page' },
+      303: toSlack,
+      404: noInstall,
+      503: trouble,
+    },
+  },
+  'POST /v1/integrations/{integrationId}/slack/install': {
+    operationId: 'addToSlack',
+    summary: 'The button of the install page',
+    description: 'Works from the install page only.',
+    permissions: [],
+    path: installable,
+    query: installQuery,
+    answers: {
+      303: toSlack,
+      400: { description: 'Another page pressed the button.', content: 'page' },
+      404: noInstall,
       503: trouble,
     },
   },

@@ -63,6 +63,8 @@ export const connectionSchema = z.object({
   botUserId: z.optional(z.string()),
   /** Who pressed Allow. */
   approverId: z.optional(z.string()),
+  /** Text of the product's. */
+  metadata: z.optional(z.string()),
   /** What was both asked for here and granted. */
   scopes: z.array(z.string()),
   /** `pending`: approved, but the provider does not yet give what was approved. */
@@ -122,6 +124,7 @@ export function tombstoneOf(
     grantId: undefined,
     userGrantId: undefined,
     installation: undefined,
+    metadata: undefined,
     asOf,
     deletedAt: Math.max(now, asOf),
     dueAt: settlingTime(now),

@@ -27,6 +27,7 @@ export function shownConnection(connection: Connection, grant: GrantState | unde
     statusReason,
     lastVerifiedAt: verifiedAt === undefined ? undefined : new Date(verifiedAt).toISOString(),
     scopes: connection.scopes,
+    metadata: connection.metadata,
     createdAt: connection.createdAt,
     updatedAt: connection.updatedAt,
   };

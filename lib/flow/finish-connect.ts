@@ -19,7 +19,7 @@ import type { Integration } from '../integration/integration.ts';
 import type { FinishableFlow, Flow, FlowOutcome } from './flow.ts';
 import { FlowFailure } from './flow-failure.ts';
 import type { Granted } from './granted.ts';
-import { subjectOf } from './subject.ts';
+import { connectionKeyOf, subjectOf } from './subject.ts';
 
 export type FinishDeps = DisconnectDeps;
 
@@ -41,7 +41,16 @@ export async function finishConnect(
     const endpoint = await writeWebhook(deps, integration, flow, granted, undefined);
     return { endpointIdentifiers: endpoint ? [endpoint] : [], account: accountOf(granted.account) };
   }
-  const { connection, previousAccount } = await writeConnection(deps, integration, flow, granted);
+  // A browser can change what a URL asks for: a bot that was asked for is demanded, a user token that was not is dropped.
+  const userToken = flow.userScopes.length > 0 ? granted.user?.token : undefined;
+  const lacksBot = !granted.bot && !granted.appOnly;
+  if (lacksBot && (flow.scopes.length > 0 || !userToken)) throw new FlowFailure('bot_token_missing');
+  const { main, ofPerson } = partsOf(flow, granted);
+  const { connection, previousAccount } = await writeConnection(deps, integration, flow, main);
+  if (ofPerson) {
+    const { connection: personal } = await writeConnection(deps, integration, flow, ofPerson);
+    await releaseLeftBehind(deps, personal);
+  }
   const endpointIdentifiers = await writeEndpoints(deps, integration, flow, granted, connection);
   await releaseLeftBehind(deps, connection);
   return {
@@ -52,9 +61,19 @@ export async function finishConnect(
   };
 }
 
+/**
+ * An install with a bot and a person's token makes two connections, of the account and of the person: whoever else
+ * installs for the account then leaves this person's alone.
+ */
+function partsOf({ isInstall, userScopes }: FinishableFlow, granted: Granted): { main: Granted; ofPerson?: Granted } {
+  const { account, bot, user } = granted;
+  if (!isInstall || !bot || !user?.token || userScopes.length === 0) return { main: granted };
+  return { main: { ...granted, user: { ...user, token: undefined } }, ofPerson: { account, user } };
+}
+
 /** A webhook without a bot: its endpoint is all that is wanted, and its token is erased but not revoked. */
-export function isWebhookAlone({ scopes }: Pick<FinishableFlow, 'scopes'>): boolean {
-  return scopes.length === 1 && scopes[0] === 'incoming-webhook';
+export function isWebhookAlone({ scopes, userScopes }: Pick<Flow, 'scopes' | 'userScopes'>): boolean {
+  return scopes.length === 1 && scopes[0] === 'incoming-webhook' && userScopes.length === 0;
 }
 
 /**
@@ -98,13 +117,10 @@ async function writeConnection(
   granted: Granted,
   pendingReason?: string,
 ) {
-  // A browser can change what a URL asks for: a bot that was asked for is demanded, a user token that was not is dropped.
-  const userToken = flow.userScopes.length > 0 ? granted.user?.token : undefined;
-  const lacksBot = !granted.bot && !granted.appOnly;
-  if (lacksBot && (flow.scopes.length > 0 || !userToken)) throw new FlowFailure('bot_token_missing');
   const { environmentId } = flow;
   const subject = subjectOf(flow);
-  const subjectKey = subjectKeyOf(subject);
+  const personId = granted.bot ? undefined : granted.user?.userId;
+  const subjectKey = connectionKeyOf(flow, granted.account.id, personId);
   const writer = { asOf: flow.asOf, flowId: flow.flowId };
   let stored: StoredGrants | undefined;
   const giveWay = async (living: Connection | undefined) => {
@@ -124,6 +140,7 @@ async function writeConnection(
         const liveToken = await broughtToken(deps, living);
         await revokeUnstoredToken(deps, integration, account, bot.token, flow.flowId, { liveToken });
       }
+      await revokeUserToken(deps, integration, flow, granted, living);
       return { connection: living, previousAccount: undefined };
     }
     if (relation === 'own' && living && (living.status === 'active' || pendingReason !== undefined)) {
@@ -159,13 +176,15 @@ async function writeConnection(
       providerId: integration.providerId,
       subscriberId: subject.subscriberId,
       contextKeys: [...subject.contextKeys],
+      isInstall: flow.isInstall,
       ...grants,
       ...leftBehind(existing, grants, deps.now()),
       previousAccountName: changed ? (changed.account.name ?? changed.account.id) : undefined,
       account: granted.account,
       botUserId: granted.bot?.botUserId ?? kept?.botUserId,
       approverId: granted.user?.userId,
-      scopes: granted.bot ? approvedScopes(flow.scopes, granted.bot.scopes) : (kept?.scopes ?? []),
+      metadata: flow.metadata ?? kept?.metadata,
+      scopes: connectedScopes(flow, granted) ?? kept?.scopes ?? [],
       status: pendingReason === undefined ? 'active' : 'pending',
       statusReason: pendingReason,
       createdAt: living?.createdAt ?? now,
@@ -293,12 +312,32 @@ class GrantBusyError extends Error {
   override readonly name = 'GrantBusyError';
 }
 
+/** The person's token of a finisher that gives way, unless the connection that it gives way to has one of theirs. */
+async function revokeUserToken(
+  deps: FinishDeps,
+  integration: Integration,
+  { integrationId, flowId, userScopes }: Flow,
+  { account, user }: Granted,
+  living: Connection,
+): Promise<void> {
+  if (!user?.token || userScopes.length === 0) return;
+  const { userId, token } = user;
+  if (living.userGrantId === grantIdOf(integrationId, account.id, userId)) return;
+  await revokeUnstoredToken(deps, integration, account, token, flowId, { userId });
+}
+
 /** The reference that a flow which fails may have written already, so that it does not keep the token alive. */
-export async function takeBackReference(deps: FinishDeps, flow: Flow, account: Account): Promise<void> {
+export async function takeBackReference(
+  deps: FinishDeps,
+  flow: Flow,
+  accountId: string,
+  userId: string | undefined,
+): Promise<void> {
   if (flow.asOf === undefined) return;
-  const subjectKey = subjectKeyOf(subjectOf(flow));
+  const subjectKey = connectionKeyOf(flow, accountId, userId);
   const connection = await deps.connections.get(flow.environmentId, subjectKey);
-  const stored = { asOf: flow.asOf, grantId: grantIdOf(flow.integrationId, account.id), userGrantId: undefined };
+  const grantId = grantIdOf(flow.integrationId, accountId, userId);
+  const stored = { asOf: flow.asOf, grantId, userGrantId: undefined };
   await releaseUnused(deps, flow, subjectKey, stored, connection);
 }
 
@@ -315,6 +354,12 @@ async function releaseUnused(
       await deps.grants.removeReference(flow.environmentId, grantId, subjectKey, stored);
     }
   }
+}
+
+/** @returns undefined when the flow says nothing of the connection's scopes: a person's token leaves those of the bot */
+function connectedScopes(flow: FinishableFlow, { bot, user }: Granted): string[] | undefined {
+  if (bot) return approvedScopes(flow.scopes, bot.scopes);
+  return flow.isInstall && user ? approvedScopes(flow.userScopes, user.scopes) : undefined;
 }
 
 /** Slack adds up scopes over installs, so what others were granted is taken out again. */

@@ -154,7 +154,9 @@ export async function usableIntegration(
 ): Promise<Integration> {
   const integration = await deps.integrations.get(flow.integrationId, flow.environmentId);
   if (!integration) throw new FlowFailure('integration_unavailable');
-  if (!isAtLeastAsStrict(flow.binding, bindingOf(integration))) throw new FlowFailure('binding_changed');
+  // An install is for nobody whom the product's backend could confirm.
+  if (!flow.isInstall && !isAtLeastAsStrict(flow.binding, bindingOf(integration)))
+    throw new FlowFailure('binding_changed');
   return integration;
 }
 

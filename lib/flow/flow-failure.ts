@@ -16,6 +16,7 @@ export const flowFailureCodes = [
   'connection_not_found',
   'connection_of_another_subscriber',
   'wrong_workspace',
+  'team_mismatch',
   'deleted_meanwhile',
   'integration_unavailable',
   'binding_changed',

@@ -135,9 +135,15 @@ export const flowSchema = z.object({
   contextKeys: z.array(z.string()),
   connectionMode: z.optional(z.enum(connectionModes)),
   connectionIdentifier: z.optional(z.string()),
+  /** It names neither subscriber nor context: its connection is that of the account which approves. */
+  isInstall: z.optional(z.boolean()),
   autoLinkUser: z.boolean(),
   scopes: z.array(z.string()),
   userScopes: z.array(z.string()),
+  /** The Slack workspace or enterprise that has to be the one that approved. */
+  teamId: z.optional(z.string()),
+  /** Text of the product's for the connection. */
+  metadata: z.optional(z.string()),
   redirectUri: z.string(),
   returnUrl: z.optional(z.string()),
   /** Random id of the one hit that redeemed. */

@@ -1,7 +1,13 @@
 import { subjectKeyOf } from '../connection/connection.ts';
 import { type Context, contextKeysOf, parseContext, verifyContextHash } from '../context/context.ts';
-import { ChatConnectError } from '../errors.ts';
-import { type Binding, bindingOf, type Integration, isAtLeastAsStrict } from '../integration/integration.ts';
+import { ChatConnectError, validationError } from '../errors.ts';
+import {
+  type Binding,
+  bindingOf,
+  type Integration,
+  isAtLeastAsStrict,
+  scopesNotAllowed,
+} from '../integration/integration.ts';
 import { teamsRedirectUri } from '../providers/msteams/authorization-url.ts';
 import {
   defaultBotScopes,
@@ -27,6 +33,9 @@ export interface OauthUrlRequest {
   readonly contextHash?: string | undefined;
   readonly scope?: readonly string[] | undefined;
   readonly userScope?: readonly string[] | undefined;
+  readonly installUserScopes?: readonly string[] | undefined;
+  readonly teamId?: string | undefined;
+  readonly metadata?: string | undefined;
   readonly connectionMode?: ConnectionMode | undefined;
   readonly autoLinkUser?: boolean | undefined;
   readonly returnUrl?: string | undefined;
@@ -65,10 +74,13 @@ export async function issueFlow(
       `Integration not found: ${request.integrationIdentifier} in environment ${environmentId}`,
     );
   }
+  if (request.teamId !== undefined && integration.providerId !== 'slack') {
+    throw validationError(['teamId: is for Slack integrations only']);
+  }
   if (integration.credentials.hmac && !request.withoutContextHash)
     verifyContextHash(context, request.contextHash, caller.presentedKey);
   const scopes = request.mode === 'connect' ? botScopesOf(request, integration) : [];
-  const userScopes = request.mode === 'link_user' ? userScopesOf(request, integration) : [];
+  const userScopes = userScopesOf(request, integration);
   requireSubject(request, context, scopes);
   const { clientId } = integration.credentials;
   if (clientId === undefined) {
@@ -116,6 +128,8 @@ export async function issueFlow(
     autoLinkUser: request.autoLinkUser === true,
     scopes,
     userScopes,
+    teamId: request.teamId,
+    metadata: request.mode === 'connect' ? request.metadata : undefined,
     redirectUri,
     returnUrl: returnUrlOf(request, integration, binding),
   };
@@ -147,12 +161,13 @@ function botScopesOf(request: OauthUrlRequest, integration: Integration): string
 
 function userScopesOf(request: OauthUrlRequest, integration: Integration): string[] {
   if (integration.providerId !== 'slack') return [];
-  return [...(request.userScope ?? integration.configurations.userScopes ?? defaultUserScopes)];
+  const { userScopes, installUserScopes } = integration.configurations;
+  if (request.mode === 'connect') return [...(request.installUserScopes ?? installUserScopes ?? [])];
+  return [...(request.userScope ?? userScopes ?? defaultUserScopes)];
 }
 
 function requireAllowedScopes(scopes: readonly string[], integration: Integration): void {
-  const { allowedScopes } = integration.configurations;
-  const refused = allowedScopes ? scopes.filter((scope) => !allowedScopes.includes(scope)) : [];
+  const refused = scopesNotAllowed(scopes, integration);
   if (refused.length > 0) {
     throw new ChatConnectError('invalid_scope', `The integration does not allow these scopes: ${refused.join(', ')}`);
   }

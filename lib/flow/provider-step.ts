@@ -27,8 +27,11 @@ export function authorizationUrl(urls: ProviderUrls, flow: Flow, clientId: strin
     return slackSignInUrl(urls.slackBaseUrl, { ...request, scopes: flow.userScopes }, state.secret);
   }
   if (flow.providerId === 'slack') {
-    const scopes = flow.mode === 'connect' ? { bot: flow.scopes } : { user: flow.userScopes };
-    return slackAuthorizationUrl(urls.slackBaseUrl, { ...request, scopes });
+    const scopes = {
+      ...(flow.mode === 'connect' && { bot: flow.scopes }),
+      ...((flow.mode === 'link_user' || flow.userScopes.length > 0) && { user: flow.userScopes }),
+    };
+    return slackAuthorizationUrl(urls.slackBaseUrl, { ...request, scopes, teamId: flow.teamId });
   }
   return flow.mode === 'connect'
     ? adminConsentUrl(urls.microsoftLoginBaseUrl, request)

@@ -3,7 +3,7 @@ import { composeDisconnect, type DisconnectParts } from '../connection/disconnec
 import { revokeUnstoredToken } from '../grant/revoke-if-unshared.ts';
 import { openSecret } from '../integration/secrets.ts';
 import { slackIdTokenVerifier } from '../providers/slack/id-token.ts';
-import { grantOf, readAccessAnswer } from '../providers/slack/slack-answer.ts';
+import { grantsOf, readAccessAnswer } from '../providers/slack/slack-answer.ts';
 import { dynamoFlowStore } from '../store/flow-store.ts';
 import { exchangeSeal } from './exchange-seal.ts';
 import { isWebhookAlone, takeBackReference } from './finish-connect.ts';
@@ -32,10 +32,11 @@ export function composeSlackCallback(parts: DisconnectParts): SlackCallbackDeps 
     keepExchange: seal.keep,
     openExchange: seal.open,
     async discard(integration, flow, answer) {
-      const granted = grantOf(answer);
-      if (granted && flow.mode === 'connect' && !isWebhookAlone(flow)) {
-        await takeBackReference(deps, flow, granted.account);
-        await revokeUnstoredToken(deps, integration, granted.account, granted.token, flow.flowId);
+      if (flow.mode !== 'connect' || isWebhookAlone(flow)) return;
+      const granted = grantsOf(answer);
+      for (const { account, userId } of granted) await takeBackReference(deps, flow, account.id, userId);
+      for (const { account, token, userId } of granted) {
+        await revokeUnstoredToken(deps, integration, account, token, flow.flowId, { userId });
       }
     },
     async discardSealed(flow) {

@@ -1,4 +1,4 @@
-import { derivedIdentifier, type Subject, subjectKeyIn } from '../connection/connection.ts';
+import { derivedIdentifier, installKeyOf, type Subject, subjectKeyIn, subjectKeyOf } from '../connection/connection.ts';
 import type { Context } from '../context/context.ts';
 import { ChatConnectError } from '../errors.ts';
 import type { ConnectionMode, Flow } from './flow.ts';
@@ -15,6 +15,18 @@ export function subjectOf(flow: {
     subscriberId: flow.connectionMode === 'shared' ? undefined : flow.subscriberId,
     contextKeys: flow.contextKeys,
   };
+}
+
+/**
+ * Key of the connection that a flow makes.
+ * @param userId of the person, for the connection that an install without a bot makes of their token
+ */
+export function connectionKeyOf(
+  flow: Pick<Flow, 'isInstall' | 'integrationId' | 'subscriberId' | 'connectionMode' | 'contextKeys'>,
+  accountId: string,
+  userId?: string,
+): string {
+  return flow.isInstall ? installKeyOf(flow.integrationId, accountId, userId) : subjectKeyOf(subjectOf(flow));
 }
 
 /**

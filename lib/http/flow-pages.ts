@@ -445,6 +445,14 @@ const failureTexts: Record<FlowFailureCode, FailureText> = {
       `${startAgain} At {provider}, choose the {account} that is connected.`,
     ],
   },
+  team_mismatch: {
+    statusCode: 400,
+    title: 'You chose another {account}',
+    paragraphs: [
+      '{product} asked for a certain {account}, and the approval was for another one. Nothing was connected.',
+      `${startAgain} At {provider}, choose the {account} that {product} means, and sign in to it if it is not offered.`,
+    ],
+  },
   deleted_meanwhile: {
     statusCode: 400,
     title: 'This connection was removed',

@@ -63,6 +63,8 @@ export const configurationsSchema = z.strictObject({
   revoke: z.optional(z.enum(['token', 'uninstall', 'none'])),
   scopes: z.optional(scopes),
   userScopes: z.optional(scopes),
+  /** Slack: user scopes that a connect asks for beside the bot's. */
+  installUserScopes: z.optional(scopes),
   allowedScopes: z.optional(scopes),
   returnUrls: z.optional(z.array(returnUrlSchema).check(z.maxLength(50))),
   productName: z.optional(z.string().check(z.minLength(1), z.maxLength(100))),
@@ -116,6 +118,12 @@ export function productNameOf(integration: Integration): string {
 
 export function bindingOf(integration: Integration): Binding {
   return integration.configurations.binding ?? 'direct';
+}
+
+/** Which of the scopes the integration's settings refuse. */
+export function scopesNotAllowed(scopes: readonly string[], { configurations }: Integration): string[] {
+  const { allowedScopes } = configurations;
+  return allowedScopes ? scopes.filter((scope) => !allowedScopes.includes(scope)) : [];
 }
 
 /** True when `asked` lets fewer people finish a flow than `set`, or as few. */

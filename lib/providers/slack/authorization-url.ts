@@ -17,8 +17,15 @@ export interface SlackAuthorizationRequest {
   readonly clientId: string;
   readonly redirectUri: string;
   readonly state: string;
-  /** Bot scopes for a connect, user scopes for link_user; never both here. */
-  readonly scopes: { readonly bot: readonly string[] } | { readonly user: readonly string[] };
+  /** A link asks for user scopes only. */
+  readonly scopes: { readonly bot?: readonly string[]; readonly user?: readonly string[] };
+  /** The workspace or enterprise that Slack offers first. */
+  readonly teamId?: string | undefined;
+}
+
+/** Whether a text can be the id of a workspace or an enterprise. */
+export function isSlackTeamId(text: string): boolean {
+  return /^[TE][A-Z0-9]{2,30}$/.test(text);
 }
 
 /**
@@ -31,8 +38,10 @@ export function slackAuthorizationUrl(slackBaseUrl: string, request: SlackAuthor
     client_id: request.clientId,
     redirect_uri: request.redirectUri,
   });
-  if ('bot' in request.scopes) query.set('scope', request.scopes.bot.join(','));
-  else query.set('user_scope', request.scopes.user.join(','));
+  const { scopes, teamId } = request;
+  if (scopes.bot) query.set('scope', scopes.bot.join(','));
+  if (scopes.user) query.set('user_scope', scopes.user.join(','));
+  if (teamId !== undefined) query.set('team', teamId);
   return `${slackBaseUrl}/oauth/v2/authorize?${query}`;
 }
 

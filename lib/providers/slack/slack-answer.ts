@@ -94,15 +94,19 @@ export function withoutNulls(value: unknown): unknown {
   return Object.fromEntries(kept.map(([key, member]) => [key, withoutNulls(member)]));
 }
 
-/** The bot's token and its account, as far as an answer has them. */
-export function grantOf(answer: SlackAccessAnswer): { account: Account; token: Token } | undefined {
-  const account = answer.is_enterprise_install ? answer.enterprise : answer.team;
-  if (!account || !answer.access_token) return undefined;
-  const kind = answer.is_enterprise_install ? 'enterprise' : 'workspace';
-  return {
-    account: { id: account.id, name: account.name ?? undefined, kind },
-    token: { accessToken: answer.access_token, refreshToken: answer.refresh_token ?? undefined },
-  };
+/** The tokens of an answer: that of the person who approved, and the bot's, as far as there are such. */
+export function grantsOf(answer: SlackAccessAnswer): { account: Account; userId?: string; token: Token }[] {
+  const { team, enterprise, is_enterprise_install: isOrgWide, authed_user: user } = answer;
+  const named = isOrgWide ? enterprise : team;
+  if (!named) return [];
+  const { id, name } = named;
+  const account: Account = { id, name: name ?? undefined, kind: isOrgWide ? 'enterprise' : 'workspace' };
+  const person = user?.id && user.access_token ? [{ account, userId: user.id, token: tokenIn(user) }] : [];
+  return answer.access_token ? [...person, { account, token: tokenIn(answer) }] : person;
+}
+
+function tokenIn(part: Pick<SlackAccessAnswer, 'access_token' | 'refresh_token'>): Token {
+  return { accessToken: part.access_token ?? '', refreshToken: part.refresh_token ?? undefined };
 }
 
 /** What Slack says of itself and not of what it was asked; the rest is a refusal. */

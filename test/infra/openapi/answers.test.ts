@@ -205,7 +205,7 @@ describe('the rows of lists', () => {
   it('have the documented fields, each of them somewhere, and no other', async () => {
     const teams = await createTeams(service, { requiredRoles: ['Team.ReadBasic.All', 'Nobody.Has.This'] });
     await connect(service, teams, { connectionIdentifier: 'pending' });
-    await service.connect(teams, { scope: ['chat:write', 'incoming-webhook'], autoLinkUser: true });
+    await service.connect(teams, { scope: ['chat:write', 'incoming-webhook'], autoLinkUser: true, metadata: 'gold' });
     const linking = await createTeams(service);
     await connect(service, linking, { autoLinkUser: true, connectionIdentifier: 'verified' });
     await service.api(linking.apiKey, 'POST', '/v1/channel-connections/verified/verify');

@@ -173,7 +173,7 @@ describe('the functions', () => {
 
   const expectedPermissions: Record<FunctionName, string[]> = {
     'generate-oauth-url': [...connections('GetItem'), ...flows('GetItem', 'PutItem')],
-    start: [...connections('GetItem'), ...flows('GetItem', 'UpdateItem')],
+    start: [...connections('GetItem'), ...flows('GetItem', 'PutItem', 'UpdateItem')],
     'slack-callback': [
       ...connections('GetItem', 'BatchGetItem', 'PutItem', 'UpdateItem', 'DeleteItem', 'Query'),
       ...queries('byConnection'),

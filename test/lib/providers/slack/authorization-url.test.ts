@@ -46,6 +46,15 @@ describe('slackAuthorizationUrl', () => {
     expect(url.searchParams.has('scope')).toBe(false);
   });
 
+  it('asks for both, in the workspace that is meant', () => {
+    const scopes = { bot: ['chat:write'], user: ['search:read', 'users:read'] };
+    const url = new URL(slackAuthorizationUrl(base, { ...request, scopes, teamId: 'T0ACME' }));
+
+    expect(url.searchParams.get('scope')).toBe('chat:write');
+    expect(url.searchParams.get('user_scope')).toBe('search:read,users:read');
+    expect(url.searchParams.get('team')).toBe('T0ACME');
+  });
+
   it('goes where it is told to', () => {
     const url = slackAuthorizationUrl('http://127.0.0.1:4000', request);
 

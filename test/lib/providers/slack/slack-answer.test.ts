@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
   answerForLibrary,
-  grantOf,
+  grantsOf,
   plainCode,
   readAccessAnswer,
 } from '../../../../lib/providers/slack/slack-answer.ts';
@@ -137,31 +137,45 @@ describe('answerForLibrary', () => {
   });
 });
 
-describe('grantOf', () => {
-  const grantIn = (body: object) => {
+describe('grantsOf', () => {
+  const grantsIn = (body: object) => {
     const answer = read(body);
     if (answer.kind !== 'granted') throw new Error('the answer is not one of Slack');
-    return grantOf(answer.answer);
+    return grantsOf(answer.answer);
   };
 
   it("gives a workspace's bot token", () => {
-    expect(grantIn({ ...granted, refresh_token: 'xoxe-1' })).toEqual({
-      account: { id: 'T1', name: 'Acme', kind: 'workspace' },
-      token: { accessToken: 'xoxb-1', refreshToken: 'xoxe-1' },
-    });
+    expect(grantsIn({ ...granted, refresh_token: 'xoxe-1' })).toEqual([
+      {
+        account: { id: 'T1', name: 'Acme', kind: 'workspace' },
+        token: { accessToken: 'xoxb-1', refreshToken: 'xoxe-1' },
+      },
+    ]);
   });
 
   it("gives an enterprise's bot token for an install of the whole enterprise", () => {
     const enterprise = { id: 'E1', name: 'Corp' };
 
-    expect(grantIn({ ...granted, is_enterprise_install: true, enterprise })).toEqual({
-      account: { id: 'E1', name: 'Corp', kind: 'enterprise' },
-      token: { accessToken: 'xoxb-1', refreshToken: undefined },
-    });
+    expect(grantsIn({ ...granted, is_enterprise_install: true, enterprise })).toEqual([
+      {
+        account: { id: 'E1', name: 'Corp', kind: 'enterprise' },
+        token: { accessToken: 'xoxb-1', refreshToken: undefined },
+      },
+    ]);
   });
 
   it.each([null, undefined, ''])('gives nothing when the bot token is %j', (token) => {
-    expect(grantIn({ ...granted, access_token: token })).toBeUndefined();
+    expect(grantsIn({ ...granted, access_token: token })).toEqual([]);
+  });
+
+  it("gives the person's token first, also without a bot's", () => {
+    const account = { id: 'T1', name: 'Acme', kind: 'workspace' };
+    const authed_user = { id: 'U1', access_token: 'xoxp-1', scope: 'search:read' };
+    const person = { account, userId: 'U1', token: { accessToken: 'xoxp-1', refreshToken: undefined } };
+    const bot = { account, token: { accessToken: 'xoxb-1', refreshToken: undefined } };
+
+    expect(grantsIn({ ...granted, authed_user })).toEqual([person, bot]);
+    expect(grantsIn({ ...granted, access_token: null, authed_user })).toEqual([person]);
   });
 });
 
