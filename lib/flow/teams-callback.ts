@@ -1,8 +1,8 @@
-import * as z from 'zod/mini';
 import { type Connection, subjectKeyOf } from '../connection/connection.ts';
 import { constantTimeEqual, hashOf, randomToken } from '../crypto.ts';
 import type { ProviderRedirect } from '../http/provider-redirect.ts';
 import type { Integration } from '../integration/integration.ts';
+import { openedSignIn, signInToSeal } from '../providers/id-token.ts';
 import { codeVerifierOf, signInUrl } from '../providers/msteams/authorization-url.ts';
 import type { ClientCredential, SignInExchange } from '../providers/msteams/entra.ts';
 import { entraErrorOf } from '../providers/msteams/entra-error.ts';
@@ -188,7 +188,7 @@ async function exchange(
     redirectUri: flow.redirectUri,
     timeoutMilliseconds: exchangeTimeoutMilliseconds,
     keep: async (answer) => {
-      sealed = JSON.stringify({ answer, nonce });
+      sealed = signInToSeal(answer, nonce);
       exchanged = await deps.keepExchange(flow, sealed, asOf);
       if (!exchanged) throw new FlowFailure('exchange_outcome_unknown');
     },
@@ -205,9 +205,6 @@ export function resumeTeamsFlow(deps: TeamsCallbackDeps, flow: ExchangedFlow): P
   });
 }
 
-const sealedSchema = z.object({ answer: z.string(), nonce: z.string() });
-const tokenAnswerSchema = z.looseObject({ id_token: z.string() });
-
 /** Who signed in, and for a connect: whether that proves the tenant that the consent named. */
 async function identify(
   deps: TeamsCallbackDeps,
@@ -215,11 +212,9 @@ async function identify(
   flow: ExchangedFlow,
   sealed: string,
 ): Promise<Obtained> {
-  const { answer, nonce } = sealedSchema.parse(JSON.parse(sealed));
-  const token = tokenAnswerSchema.safeParse(JSON.parse(answer));
-  if (!token.success) throw new FlowFailure('id_token_invalid');
+  const { idToken, nonce } = openedSignIn(sealed);
   const { clientId = '' } = integration.credentials;
-  const person = await deps.idTokens.verify(token.data.id_token, { clientId, nonce, at: flow.asOf });
+  const person = await deps.idTokens.verify(idToken, { clientId, nonce, at: flow.asOf });
   if (flow.mode === 'connect') {
     if (person.tenantId !== flow.claimedTenantId) throw new FlowFailure('tenant_mismatch');
     requireTenantProof(person, integration.configurations.tenantProof ?? 'member');

@@ -1,6 +1,7 @@
 import type { JWK, JWTPayload } from 'jose';
 import { createRemoteJWKSet, customFetch } from 'jose/jwks/remote';
 import { type JWTVerifyOptions, jwtVerify } from 'jose/jwt/verify';
+import * as z from 'zod/mini';
 import { constantTimeEqual } from '../crypto.ts';
 import { FlowFailure } from '../flow/flow-failure.ts';
 
@@ -51,6 +52,22 @@ export function signatureVerifier(
     if (typeof given !== 'string' || !constantTimeEqual(given, nonce)) throw new FlowFailure('id_token_invalid');
     return { payload, key: keys.jwks()?.keys.find(({ kid }) => kid === protectedHeader.kid) };
   };
+}
+
+/** A token endpoint's raw answer and the nonce that its id_token must have, as one text to seal. */
+export function signInToSeal(answer: string, nonce: string): string {
+  return JSON.stringify({ answer, nonce });
+}
+
+const sealedSchema = z.object({ answer: z.string(), nonce: z.string() });
+const answerSchema = z.looseObject({ id_token: z.string() });
+
+/** What `signInToSeal` sealed. @throws FlowFailure `id_token_invalid` when the answer has none */
+export function openedSignIn(sealed: string): { readonly idToken: string; readonly nonce: string } {
+  const { answer, nonce } = sealedSchema.parse(JSON.parse(sealed));
+  const token = answerSchema.safeParse(JSON.parse(answer));
+  if (!token.success) throw new FlowFailure('id_token_invalid');
+  return { idToken: token.data.id_token, nonce };
 }
 
 /** The keys could not be had, which says nothing of the token. */

@@ -85,8 +85,9 @@ function approvalOf(request: AuthorizationRequest, form: URLSearchParams): Appro
   const bad = form.get('bad_id_token') ?? '';
   const { redirectUri, redirectUriSent, signIn } = request;
   const { clientId } = request.app;
+  const approval = { clientId, redirectUri, redirectUriSent, account, person, botScopes, userScopes, channel };
   return {
-    ...{ clientId, redirectUri, redirectUriSent, account, person, botScopes, userScopes, channel },
+    ...approval,
     ...(signIn && { signIn }),
     ...(misbehaviour && { misbehaviour }),
     ...(Object.hasOwn(badIdTokens, bad) && { badIdToken: bad as BadIdToken }),

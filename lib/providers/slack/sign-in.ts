@@ -1,7 +1,7 @@
-import * as z from 'zod/mini';
 import type { ExchangedFlow, RedeemedFlow } from '../../flow/flow.ts';
 import { FlowFailure } from '../../flow/flow-failure.ts';
 import type { Integration } from '../../integration/integration.ts';
+import { openedSignIn, signInToSeal } from '../id-token.ts';
 import { nonceOf } from '../nonce.ts';
 import { type ExchangeDeps, refusal, sendCode } from './exchange-code.ts';
 import type { SlackIdTokenVerifier, SlackPerson } from './id-token.ts';
@@ -50,7 +50,7 @@ export async function exchangeSignIn(
   const read = readSignInAnswer(response.status, response.body);
   if (read.kind === 'unreadable') throw new FlowFailure('provider_unavailable');
   if (read.kind === 'refused') throw refusal(read.error);
-  const sealed = JSON.stringify({ answer: response.body, nonce: nonceOf(stateSecret) });
+  const sealed = signInToSeal(response.body, nonceOf(stateSecret));
   const exchanged = await deps.keepExchange(flow, sealed, asOf);
   if (!exchanged) throw new FlowFailure('exchange_outcome_unknown');
   return identify(deps, integration, exchanged, sealed);
@@ -61,19 +61,14 @@ export async function resumeSignIn(deps: SignInDeps, integration: Integration, f
   return identify(deps, integration, flow, await deps.openExchange(flow));
 }
 
-const sealedSchema = z.object({ answer: z.string(), nonce: z.string() });
-const tokenAnswerSchema = z.looseObject({ id_token: z.string() });
-
 async function identify(
   deps: Pick<SignInDeps, 'idTokens'>,
   integration: Integration,
   flow: ExchangedFlow,
   sealed: string,
 ): Promise<SignedIn> {
-  const { answer, nonce } = sealedSchema.parse(JSON.parse(sealed));
-  const token = tokenAnswerSchema.safeParse(JSON.parse(answer));
-  if (!token.success) throw new FlowFailure('id_token_invalid');
+  const { idToken, nonce } = openedSignIn(sealed);
   const { clientId = '' } = integration.credentials;
-  const person = await deps.idTokens.verify(token.data.id_token, { clientId, nonce, at: flow.asOf });
+  const person = await deps.idTokens.verify(idToken, { clientId, nonce, at: flow.asOf });
   return { flow, person };
 }
