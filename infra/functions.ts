@@ -59,7 +59,8 @@ export const functionSettings: Readonly<Record<FunctionName, FunctionSettings>> 
     connections: { actions: ['GetItem'] },
     flows: { actions: ['GetItem', 'PutItem', 'UpdateItem'] },
   },
-  'slack-callback': callback,
+  // An install that starts at Slack begins its flow here.
+  'slack-callback': { ...callback, flows: { actions: ['GetItem', 'PutItem', 'UpdateItem'] } },
   'msteams-callback': { ...callback, provesAppsByRole: true },
   'confirm-flow': { ...callback, provesAppsByRole: true },
   sweep: {

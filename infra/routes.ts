@@ -35,6 +35,7 @@ export const routes: readonly Route[] = [
   { method: 'GET', path: '/v1/integrations/{integrationId}/slack/install', function: 'start' },
   { method: 'POST', path: '/v1/integrations/{integrationId}/slack/install', function: 'start' },
   { method: 'GET', path: '/v1/integrations/chat/oauth/callback/slack', function: 'slack-callback' },
+  { method: 'GET', path: '/v1/integrations/chat/oauth/callback/slack/{integrationId}', function: 'slack-callback' },
   { method: 'GET', path: '/v1/integrations/chat/oauth/callback/msteams', function: 'msteams-callback' },
   { method: 'POST', path: '/v1/integrations/chat/oauth/confirm', function: 'confirm-flow' },
   { method: 'GET', path: '/v1/integrations', function: 'integrations' },

@@ -28,6 +28,8 @@ const credentials = named(
 const settings = {
   binding:
     'Who may finish a flow: whoever opens the link, the browser in which Continue was pressed, or that browser once your backend has confirmed it. Default: `direct`.',
+  stateless:
+    'Slack: what becomes of installs that start at Slack and come to `…/callback/slack/{integrationId}` without a state: sent to the install page, taken as they are, or refused. Default: `restart`.',
   accountChange: 'Whether a reconnect may move a connection to another workspace or tenant. Default: `allow`.',
   revoke:
     'What becomes of a token that nobody needs any more: it is ended, the app is removed from the workspace, or nothing. Default: `token`.',

@@ -128,6 +128,15 @@ export const pageOperations: Operations = {
     query: slackRedirect,
     answers: callbackAnswers,
   },
+  'GET /v1/integrations/chat/oauth/callback/slack/{integrationId}': {
+    operationId: 'slackCallbackOfIntegration',
+    summary: 'Slack’s redirect, for installs that start at Slack',
+    description: 'With a `state` as the other one. Without, `configurations.stateless` says what becomes of it.',
+    permissions: [],
+    path: installable,
+    query: slackRedirect,
+    answers: { ...callbackAnswers, 404: noInstall },
+  },
   'GET /v1/integrations/chat/oauth/callback/msteams': {
     operationId: 'msteamsCallback',
     summary: 'Microsoft’s redirects after the consent and after the sign-in',

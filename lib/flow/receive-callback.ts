@@ -28,6 +28,8 @@ export interface ReceiveDeps {
 export interface Callback<Prepared> {
   readonly handle: Handle;
   readonly providerId: Flow['providerId'];
+  /** When the address names one, only a flow of that integration can be meant. */
+  readonly integrationId?: string | undefined;
   /** The step that the answer belongs to; an error belongs to whichever step its state is of. */
   readonly stage: Flow['stage'] | undefined;
   readonly answer: ProviderAnswer;
@@ -68,12 +70,13 @@ export async function receiveCallback<Prepared>(
   deps: ReceiveDeps,
   callback: Callback<Prepared>,
 ): Promise<Received<Prepared>> {
-  const { handle, providerId, stage, answer, cookie } = callback;
+  const { handle, providerId, integrationId, stage, answer, cookie } = callback;
   const secretHash = hashSecret(handle.secret);
   const answerHash = 'code' in answer ? hashOf('code', answer.code) : hashOf('error', answer.error);
   const flow = await deps.flows.get(handle.flowId);
   if (!flow || !constantTimeEqual(flow.secretHash, secretHash)) return { kind: 'unknown' };
   if (flow.providerId !== providerId || flow.stage === 'start') return { kind: 'unknown' };
+  if (integrationId !== undefined && flow.integrationId !== integrationId) return { kind: 'unknown' };
   if (stage !== undefined && flow.stage !== stage) return { kind: 'unknown' };
   if (!isFromItsBrowser(flow, cookie)) return { kind: 'other_browser' };
   if (flow.status !== 'ISSUED') return repeat(deps, flow, answerHash);

@@ -36,10 +36,12 @@ export async function receiveSlackCallback(
   handle: Handle,
   answer: ProviderAnswer,
   cookie: string | undefined,
+  integrationId?: string,
 ): Promise<CallbackOutcome> {
   const received = await receiveCallback(deps, {
     handle,
     providerId: 'slack',
+    integrationId,
     stage: 'authorize',
     answer,
     cookie,

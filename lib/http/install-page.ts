@@ -32,6 +32,20 @@ export function noInstallPage(): HttpResult {
   });
 }
 
+/** For a product that takes no installs that start at Slack. */
+export function startedElsewherePage(integration: Integration): HttpResult {
+  const product = productNameOf(integration);
+  return renderPage({
+    statusCode: 400,
+    tone: 'bad',
+    title: `Please start in ${product}`,
+    paragraphs: [
+      `${product} does not take installs that start at Slack. Nothing was connected.`,
+      `Go to ${product} and connect Slack there.`,
+    ],
+  });
+}
+
 /** What the address of an install page asks for. */
 export function readInstallQuery(rawQueryString: string): { isDirect: boolean; teamId: string | undefined } {
   const query = new URLSearchParams(rawQueryString);

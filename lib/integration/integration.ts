@@ -58,6 +58,8 @@ export type Credentials = z.infer<typeof credentialsSchema>;
 /** Settings of an integration. An unknown key is refused, so that a typing error never passes for a setting. */
 export const configurationsSchema = z.strictObject({
   binding: z.optional(z.enum(bindings)),
+  /** Slack: what becomes of an install that was started at Slack and so brings no state. */
+  stateless: z.optional(z.enum(['restart', 'accept', 'reject'])),
   accountChange: z.optional(z.enum(['allow', 'refuse'])),
   /** What becomes of a token that nobody needs any more. */
   revoke: z.optional(z.enum(['token', 'uninstall', 'none'])),

@@ -36,6 +36,8 @@ export interface RedeemConditions {
 
 export interface FlowStore {
   put(flow: Flow): Promise<void>;
+  /** Writes a flow whose id is derived, unless it is there already, in whatever state. */
+  putIfAbsent(flow: Flow): Promise<void>;
   get(flowId: string): Promise<Flow | undefined>;
   /**
    * Gives the bearer of the start link the provider's first step, under a new state and cookie. Whoever had begun it
@@ -167,6 +169,17 @@ export function dynamoFlowStore(db: Database): FlowStore {
           ConditionExpression: 'attribute_not_exists(pk) OR secretHash = :mine',
           ExpressionAttributeValues: { ':mine': flow.secretHash },
         }),
+      );
+    },
+    async putIfAbsent(flow) {
+      await ifConditionHolds(
+        db.client.send(
+          new PutCommand({
+            TableName: db.tables.flows,
+            Item: { ...keyOf.flow(flow.flowId), schemaVersion, ...flow },
+            ConditionExpression: 'attribute_not_exists(pk)',
+          }),
+        ),
       );
     },
     get: (flowId) => getRow(db, 'flows', keyOf.flow(flowId), flowSchema),

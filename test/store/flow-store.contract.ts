@@ -99,6 +99,19 @@ export function describeFlowStore(database: () => Database): void {
       });
     });
 
+    describe('putIfAbsent', () => {
+      it('writes a flow once, and leaves it as it is from then on', async () => {
+        const flows = dynamoFlowStore(database());
+        const flow = aFlow();
+        await flows.putIfAbsent(flow);
+        await flows.refuse(flow.flowId, conditionsOf(flow), { ...end, answerHash: 'answer-hash' });
+
+        await flows.putIfAbsent(flow);
+
+        expect(await flows.get(flow.flowId)).toMatchObject({ status: 'FAILED', secretHash: flow.secretHash });
+      });
+    });
+
     describe('get', () => {
       it('finds nothing under an unknown id', async () => {
         const flows = dynamoFlowStore(database());

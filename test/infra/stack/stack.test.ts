@@ -177,7 +177,7 @@ describe('the functions', () => {
     'slack-callback': [
       ...connections('GetItem', 'BatchGetItem', 'PutItem', 'UpdateItem', 'DeleteItem', 'Query'),
       ...queries('byConnection'),
-      ...flows('GetItem', 'UpdateItem'),
+      ...flows('GetItem', 'PutItem', 'UpdateItem'),
       ...unwraps,
     ],
     'msteams-callback': [
