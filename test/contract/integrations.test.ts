@@ -119,6 +119,17 @@ describe('integrations.list and listActive', () => {
       Array(all.length + allActive.length).fill({}),
     );
   });
+
+  it('show an environment without integrations as an empty list', async () => {
+    const { integrations } = novuAt(service.url, (await service.createTestEnvironment()).apiKey);
+    const [only] = (await integrations.list()).result;
+
+    const left = await integrations.delete(only?.id ?? '');
+
+    expect(left.result).toEqual([]);
+    expect((await integrations.list()).result).toEqual([]);
+    expect((await integrations.listActive()).result).toEqual([]);
+  });
 });
 
 describe('integrations.update', () => {
@@ -175,6 +186,30 @@ describe('integrations.update', () => {
       message: `Entity with id ${unknownId} not found`,
       error: 'integration_not_found',
     });
+  });
+});
+
+describe('integrations.delete', () => {
+  it('answers with the integrations that are left', async () => {
+    const { id = '' } = await createIntegration();
+
+    const { result } = await novu.integrations.delete(id);
+
+    expect(result).toEqual((await novu.integrations.list()).result);
+    expect(result.map((each) => each.id)).not.toContain(id);
+  });
+
+  it('refuses an unknown id, and one that is deleted', async () => {
+    const { id = '' } = await createIntegration();
+    await novu.integrations.delete(id);
+
+    for (const gone of [unknownId, id]) {
+      await expectRefusal(novu.integrations.delete(gone), {
+        status: 404,
+        error: 'integration_not_found',
+        message: `Entity with id ${gone} not found`,
+      });
+    }
   });
 });
 

@@ -58,6 +58,10 @@ export const operations: Record<string, Operation> = {
     call: (novu, on, { key, options, text: name = 'Slack' } = {}) =>
       novu.integrations.update({ name }, on.integrationId, key, options),
   },
+  'integrations.delete': {
+    namesTarget: true,
+    call: (novu, on, { key, options } = {}) => novu.integrations.delete(on.integrationId, key, options),
+  },
   'integrations.setAsPrimary': {
     namesTarget: true,
     call: (novu, on, { key, options } = {}) => novu.integrations.setAsPrimary(on.integrationId, key, options),
