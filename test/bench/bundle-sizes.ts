@@ -17,7 +17,7 @@ const budgets: Readonly<Record<FunctionName, number>> = {
   'channel-connections': 905_000,
   'channel-endpoints': 369_000,
   // A fifth of it is the function; the document beside it is read only when somebody asks for it.
-  meta: 180_000,
+  meta: 195_000,
 };
 
 /** What a function does not use, it does not load. */
