@@ -1,23 +1,21 @@
 import * as z from 'zod/mini';
 import { loadConfig } from '../lib/config.ts';
+import type { DisconnectDeps } from '../lib/connection/disconnect.ts';
+import { composeDisconnect, type DisconnectParts } from '../lib/connection/disconnect-deps.ts';
 import type { Caller } from '../lib/environment/authenticate.ts';
 import { ChatConnectError, validationError } from '../lib/errors.ts';
 import { type ApiDeps, createApiHandler, identifierSchema, validated } from '../lib/http/api.ts';
 import { lambdaLog, onLambda } from '../lib/http/lambda.ts';
 import type { HttpHandler } from '../lib/http/types.ts';
-import { type CreateIntegrationDeps, createIntegration } from '../lib/integration/create-integration.ts';
+import { createIntegration } from '../lib/integration/create-integration.ts';
+import { deleteIntegration } from '../lib/integration/delete-integration.ts';
 import { type Integration, providerIds } from '../lib/integration/integration.ts';
 import { configurationsChange, configurationsRequest, credentialsRequest } from '../lib/integration/request-schemas.ts';
-import { type UpdateIntegrationDeps, updateIntegration } from '../lib/integration/update-integration.ts';
+import { updateIntegration } from '../lib/integration/update-integration.ts';
 import { awsDatabase } from '../lib/store/aws-database.ts';
-import { dynamoConnectionStore } from '../lib/store/connection-store.ts';
-import type { Database } from '../lib/store/database.ts';
 import { dynamoApiKeyStore } from '../lib/store/environment-store.ts';
 import { dynamoIdempotencyStore } from '../lib/store/idempotency-store.ts';
-import { dynamoIntegrationStore, type IntegrationStore } from '../lib/store/integration-store.ts';
 import { awsKeyWrapper } from '../lib/vault/aws-key-wrapper.ts';
-import { environmentVault } from '../lib/vault/environment-vault.ts';
-import type { KeyWrapper } from '../lib/vault/key-wrapper.ts';
 
 /** Fields that a caller may give on creation and on update. */
 const common = {
@@ -42,9 +40,7 @@ export const createBody = z.strictObject({
 
 export const updateBody = z.strictObject({ ...common, configurations: z.optional(configurationsChange) });
 
-export interface IntegrationsDeps extends ApiDeps, CreateIntegrationDeps, UpdateIntegrationDeps {
-  readonly integrations: Pick<IntegrationStore, 'create' | 'get' | 'list' | 'replace'>;
-}
+export interface IntegrationsDeps extends ApiDeps, DisconnectDeps {}
 
 /** Apps of the providers that an environment connects with. */
 export function createHandler(deps: IntegrationsDeps): HttpHandler {
@@ -80,11 +76,22 @@ export function createHandler(deps: IntegrationsDeps): HttpHandler {
       async act({ caller, body = {}, pathParameters, log }) {
         const { check: _, ...change } = validated(updateBody, body);
         requireOwnEnvironment(caller, change);
-        const integrationId = pathParameters['integrationId'] ?? '';
+        const { integrationId = '' } = pathParameters;
         const integration = await updateIntegration(deps, caller.environmentId, integrationId, change);
         if (!integration) throw unknownEntity(integrationId);
         log.info('integration updated', { integrationId });
         return { statusCode: 200, body: { data: shown(integration) } };
+      },
+    },
+    'DELETE /v1/integrations/{integrationId}': {
+      permissions: ['manage'],
+      async act({ caller: { environmentId }, pathParameters, log }) {
+        const { integrationId = '' } = pathParameters;
+        if (!(await deleteIntegration({ ...deps, log }, environmentId, integrationId))) {
+          throw unknownEntity(integrationId);
+        }
+        log.info('integration deleted', { integrationId });
+        return { statusCode: 200, body: { data: listed(await deps.integrations.list(environmentId)) } };
       },
     },
     'POST /v1/integrations/{integrationId}/set-primary': {
@@ -139,26 +146,21 @@ function shown(integration: Integration) {
   };
 }
 
-export interface IntegrationsParts {
-  readonly db: Database;
-  readonly keyWrapper: KeyWrapper;
-  readonly log: ApiDeps['log'];
-  readonly now?: () => number;
-}
-
-export function compose({ db, keyWrapper, log, now = Date.now }: IntegrationsParts): IntegrationsDeps {
-  return {
-    log,
-    now,
-    idempotency: { store: dynamoIdempotencyStore(db), now },
-    findApiKey: dynamoApiKeyStore(db).find,
-    integrations: dynamoIntegrationStore(db),
-    connections: dynamoConnectionStore(db),
-    vault: environmentVault({ db, keyWrapper, now }),
-  };
+export function compose(parts: DisconnectParts): IntegrationsDeps {
+  const { db } = parts;
+  const disconnecting = composeDisconnect(parts);
+  const idempotency = { store: dynamoIdempotencyStore(db), now: disconnecting.now };
+  return { ...disconnecting, idempotency, findApiKey: dynamoApiKeyStore(db).find };
 }
 
 export const handler = onLambda(() => {
-  const config = loadConfig(['CONNECTIONS_TABLE', 'FLOWS_TABLE', 'VAULT_KEY_ARN']);
-  return createHandler(compose({ db: awsDatabase(config), keyWrapper: awsKeyWrapper(config), log: lambdaLog() }));
+  const config = loadConfig(['CONNECTIONS_TABLE', 'FLOWS_TABLE', 'VAULT_KEY_ARN', 'SLACK_BASE_URL']);
+  return createHandler(
+    compose({
+      db: awsDatabase(config),
+      keyWrapper: awsKeyWrapper(config),
+      slackBaseUrl: config.SLACK_BASE_URL,
+      log: lambdaLog(),
+    }),
+  );
 });

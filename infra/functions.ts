@@ -66,16 +66,15 @@ export const functionSettings: Readonly<Record<FunctionName, FunctionSettings>> 
     ...callback,
     // Its flows go side by side, each with several calls to a provider at worst.
     timeoutSeconds: 60,
-    connections: { ...finishing, queriedIndexes: ['byConnection', 'due'] },
+    connections: { ...finishing, queriedIndexes: ['byIntegration', 'byConnection', 'due'] },
     flows: { actions: ['GetItem', 'UpdateItem'], queriedIndexes: ['due'] },
     provesAppsByRole: true,
   },
   integrations: {
     ...apiCall,
-    connections: {
-      actions: ['GetItem', 'BatchGetItem', 'PutItem', 'DeleteItem'],
-      queriedIndexes: ['byEnvironment', 'byIntegration'],
-    },
+    // A deletion goes on for 5 s, and may then have just asked the provider, which gets 5 s as well.
+    timeoutSeconds: 20,
+    connections: { ...finishing, queriedIndexes: ['byEnvironment', 'byIntegration', 'byConnection'] },
     flows: idempotency,
     opensVault: true,
   },
@@ -87,6 +86,13 @@ export const functionSettings: Readonly<Record<FunctionName, FunctionSettings>> 
     flows: idempotency,
     opensVault: true,
     provesAppsByRole: true,
+  },
+  'slack-authorize': {
+    ...apiCall,
+    // Waiting for somebody else's refresh and one of its own.
+    timeoutSeconds: 29,
+    connections: finishing,
+    opensVault: true,
   },
   'channel-endpoints': {
     ...apiCall,

@@ -5,6 +5,7 @@ export type FunctionName =
   | 'slack-callback'
   | 'msteams-callback'
   | 'confirm-flow'
+  | 'slack-authorize'
   | 'integrations'
   | 'channel-connections'
   | 'channel-endpoints'
@@ -38,7 +39,13 @@ export const routes: readonly Route[] = [
   { method: 'POST', path: '/v1/integrations', function: 'integrations' },
   { method: 'GET', path: '/v1/integrations/active', function: 'integrations' },
   { method: 'PUT', path: '/v1/integrations/{integrationId}', function: 'integrations' },
+  { method: 'DELETE', path: '/v1/integrations/{integrationId}', function: 'integrations' },
   { method: 'POST', path: '/v1/integrations/{integrationId}/set-primary', function: 'integrations' },
+  {
+    method: 'POST',
+    path: '/v1/integrations/{integrationIdentifier}/slack/authorize',
+    function: 'slack-authorize',
+  },
   { method: 'GET', path: '/v1/channel-connections', function: 'channel-connections' },
   { method: 'GET', path: '/v1/channel-connections/{identifier}', function: 'channel-connections' },
   { method: 'POST', path: '/v1/channel-connections', function: 'channel-connections' },

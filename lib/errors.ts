@@ -27,6 +27,7 @@ export const errorStatuses = {
   integration_credentials_missing: 404,
   connection_not_found: 404,
   endpoint_not_found: 404,
+  installation_not_found: 404,
   confirmation_not_found: 404,
   conflict: 409,
   connection_exists: 409,

@@ -35,6 +35,8 @@ export interface LocalEnvironmentParts {
   readonly signingSecret: string | undefined;
   /** Whether to offer an integration with the pretend Slack's app. */
   readonly withPretendApps: boolean;
+  /** Where flows that are to be confirmed come back to. */
+  readonly returnUrl: string;
 }
 
 /** Makes the environment of a local run, its API key and its integrations, unless they are there. */
@@ -74,10 +76,13 @@ async function ensureApiKey({ db, folder, apiKey }: LocalEnvironmentParts, envir
   return secret;
 }
 
-async function ensurePretendApps({ db, keyWrapper }: LocalEnvironmentParts, environmentId: string): Promise<void> {
+async function ensurePretendApps(
+  { db, keyWrapper, returnUrl }: LocalEnvironmentParts,
+  environmentId: string,
+): Promise<void> {
   const integrations = dynamoIntegrationStore(db);
   const vault = environmentVault({ db, keyWrapper, now: Date.now });
-  const configurations = { productName: 'Local Product' };
+  const configurations = { productName: 'Local Product', returnUrls: [returnUrl] };
   const { clientId, clientSecret } = pretendSlackApp;
   const apps: NewIntegration[] = [
     { providerId: 'slack', name: 'Slack', credentials: { clientId, secretKey: clientSecret }, configurations },

@@ -7,6 +7,7 @@ import * as generateOauthUrl from '../../functions/generate-oauth-url.ts';
 import * as integrations from '../../functions/integrations.ts';
 import * as meta from '../../functions/meta.ts';
 import * as msteamsCallback from '../../functions/msteams-callback.ts';
+import * as slackAuthorize from '../../functions/slack-authorize.ts';
 import * as slackCallback from '../../functions/slack-callback.ts';
 import * as start from '../../functions/start.ts';
 import * as sweep from '../../functions/sweep.ts';
@@ -30,6 +31,7 @@ import { localClientConfig, startEmbeddedDynamoDb } from './embedded-dynamodb.ts
 import { createFileKeyWrapper, generateWrappingKey } from './file-key-wrapper.ts';
 import type { LocalConfig } from './local-config.ts';
 import { ensureLocalEnvironment, pretendEntraApp, pretendSlackApp } from './local-environment.ts';
+import { confirmationUrl } from './playground/forms.ts';
 import { createPlayground } from './playground/playground.ts';
 import { startPretendMicrosoft } from './pretend-microsoft/server.ts';
 import { startPretendSlack } from './pretend-slack/server.ts';
@@ -87,24 +89,28 @@ export async function startLocalService(config: LocalConfig, log: Log): Promise<
     const microsoftGraphBaseUrl =
       pretendMicrosoft?.graphUrl ?? config.MICROSOFT_GRAPH_BASE_URL ?? 'https://graph.microsoft.com';
     const slackBaseUrl = pretendSlack?.url ?? config.SLACK_BASE_URL ?? 'https://slack.com';
-    const { environmentId, apiKey } = await ensureLocalEnvironment({
-      db,
-      keyWrapper,
-      folder,
-      apiKey: config.CHAT_CONNECT_API_KEY,
-      signingSecret: config.CHAT_CONNECT_SIGNING_SECRET,
-      withPretendApps: !config.real,
-    });
+    const ensured = Promise.withResolvers<Awaited<ReturnType<typeof ensureLocalEnvironment>>>();
     let playground: ReturnType<typeof createPlayground> | undefined;
     const server = await startApiServer({
       port: config.PORT,
       routes,
       fallbackFunction,
       ...(config.PUBLIC_URL === undefined ? {} : { publicUrl: config.PUBLIC_URL }),
-      handlers: (url) => {
+      handlers: async (url) => {
         const publicUrl = config.PUBLIC_URL ?? url;
         pretendSlack?.registerApp({ ...pretendSlackApp, redirectUris: [slackRedirectUri(publicUrl)] });
         pretendMicrosoft?.registerApp({ ...pretendEntraApp, redirectUris: [teamsRedirectUri(publicUrl)] });
+        ensured.resolve(
+          await ensureLocalEnvironment({
+            db,
+            keyWrapper,
+            folder,
+            apiKey: config.CHAT_CONNECT_API_KEY,
+            signingSecret: config.CHAT_CONNECT_SIGNING_SECRET,
+            withPretendApps: !config.real,
+            returnUrl: confirmationUrl(publicUrl),
+          }),
+        );
         return composeHandlers({
           db,
           keyWrapper,
@@ -124,6 +130,7 @@ export async function startLocalService(config: LocalConfig, log: Log): Promise<
       },
     });
     closers.push(() => server.close());
+    const { environmentId, apiKey } = await ensured.promise;
     closers.push(
       tickEachSecond(
         sweep.createHandler(
@@ -202,6 +209,7 @@ export function composeHandlers(
     start: start.createHandler(start.compose(of('start'))),
     'slack-callback': slackCallback.createHandler({ ...composeSlackCallback(of('slack-callback')), publicUrl }),
     'msteams-callback': msteamsCallback.createHandler({ ...composeTeamsCallback(of('msteams-callback')), publicUrl }),
+    'slack-authorize': slackAuthorize.createHandler(slackAuthorize.compose(of('slack-authorize'))),
     'confirm-flow': confirmFlow.createHandler(confirmFlow.compose(of('confirm-flow'))),
     integrations: integrations.createHandler(integrations.compose(of('integrations'))),
     'channel-connections': channelConnections.createHandler(channelConnections.compose(of('channel-connections'))),

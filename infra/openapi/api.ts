@@ -6,6 +6,7 @@ import { oauthUrlOperations } from './oauth-urls.ts';
 import type { Operations } from './operation.ts';
 import { pageOperations } from './pages.ts';
 import { serviceOperations } from './service.ts';
+import { authorizeOperations } from './slack-authorize.ts';
 
 export interface Tag {
   readonly name: string;
@@ -28,7 +29,7 @@ export const api: readonly Tag[] = [
   {
     name: 'Channel connections',
     description: 'Which workspaces and tenants are connected, and for whom.',
-    operations: connectionOperations,
+    operations: { ...connectionOperations, ...authorizeOperations },
   },
   { name: 'Channel endpoints', description: 'Where messages to subscribers go.', operations: endpointOperations },
   {

@@ -27,13 +27,7 @@ const texts = {
   reason: 'What `error` leaves open: the provider’s own code, or one of docs/errors.md.',
 };
 
-const plain = named(
-  'Error',
-  described(z.object({ ...shape, reason: z.optional(z.string()) }), {
-    ...texts,
-    reason: 'What led to it, as a code of its own. Only some codes have one.',
-  }),
-);
+const plain = named('Error', described(z.object(shape), texts));
 const fieldErrors = described(z.object({ messages: z.array(z.string()), value: z.optional(z.unknown()) }), {
   messages: 'Each names the field that it is about.',
   value: 'Always `No Value Recorded`: values are not repeated.',

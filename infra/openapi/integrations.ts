@@ -32,7 +32,8 @@ const settings = {
   revoke:
     'What becomes of a token that nobody needs any more: it is ended, the app is removed from the workspace, or nothing. Default: `token`.',
   scopes: 'Slack: bot scopes of requests that name none.',
-  userScopes: 'Slack: user scopes of requests that name none. Default: `identity.basic`.',
+  userScopes:
+    'Slack: user scopes of requests that name none. Default: `identity.basic`. With `openid`, a link is Sign in with Slack.',
   allowedScopes: 'Slack: what a request may ask for at most. Default: anything.',
   returnUrls: 'What the `returnUrl` of a request may equal.',
   productName: 'What pages call your product. Default: the name of the integration.',
@@ -306,6 +307,29 @@ export const integrationOperations: Operations = {
         summary: 'No such integration',
         path: { integrationId: '65a4fb2e8c1d4e0007b3c9ff' },
         body: { active: true },
+        answer: { error: 'integration_not_found', message: 'Entity with id 65a4fb2e8c1d4e0007b3c9ff not found' },
+      },
+    },
+  },
+  'DELETE /v1/integrations/{integrationId}': {
+    operationId: 'deleteIntegration',
+    summary: 'Delete an app',
+    description:
+      'Its connections and endpoints go with it, and its tokens are revoked as when a connection is deleted. Open OAuth URLs stop. The identifier is free at once. Where there is much, a part goes after the answer.',
+    permissions: ['manage'],
+    path: { integrationId: '`_id` of the integration.' },
+    answers: { 200: { description: 'The integrations that remain.', content: dataOf(z.array(listedIntegration)) } },
+    errors: ['integration_not_found'],
+    examples: {
+      last: {
+        summary: 'The only integration',
+        after: ['createIntegration.slack'],
+        path: { integrationId: slackId },
+        answer: { status: 200, body: { data: [] } },
+      },
+      unknown: {
+        summary: 'No such integration',
+        path: { integrationId: '65a4fb2e8c1d4e0007b3c9ff' },
         answer: { error: 'integration_not_found', message: 'Entity with id 65a4fb2e8c1d4e0007b3c9ff not found' },
       },
     },

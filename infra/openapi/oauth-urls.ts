@@ -26,7 +26,8 @@ const connect = {
   autoLinkUser: 'Whether the person who approves is linked too. Needs `subscriberId`. Default: `false`.',
 };
 const contextHash = 'Proof that your backend vouches for the context, where `credentials.hmac` demands it.';
-const userScope = 'Slack: user scopes. Default: those of the integration. Teams: ignored.';
+const userScope =
+  'Slack: user scopes. Default: those of the integration. With `openid`, and at most `email` and `profile` beside it, it is Sign in with Slack. Teams: ignored.';
 const linkUser = {
   ...common,
   subscriberId: 'Your user, to whom the person is linked.',

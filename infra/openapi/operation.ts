@@ -28,7 +28,7 @@ export interface Operation {
   readonly answers: Readonly<Record<number, Answer>>;
   /** The failures that are this route's own. Each has an example. */
   readonly errors?: readonly ErrorCode[];
-  /** The same, but others have to interfere at the right moment. */
+  /** The same, but it takes more than requests to bring them about: others at the right moment, or a provider in trouble. */
   readonly raceErrors?: readonly ErrorCode[];
   readonly examples?: Readonly<Record<string, Example>>;
 }

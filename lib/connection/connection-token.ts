@@ -3,11 +3,11 @@ import { ChatConnectError, validationError } from '../errors.ts';
 import type { AppOnlyCache } from '../grant/app-only-cache.ts';
 import { type AppOnlyAnswer, type AppOnlyDeps, askForAppOnlyToken } from '../grant/app-only-token.ts';
 import { type Grant, isLiving } from '../grant/grant.ts';
+import { noTokenYet } from '../grant/refresh-errors.ts';
 import { type FreshToken, freshToken, type RefreshDeps } from '../grant/refresh-grant.ts';
 import { fingerprintOf } from '../grant/token-vault.ts';
 import type { ConnectionStore } from '../store/connection-store.ts';
 import type { Connection } from './connection.ts';
-import { refreshFailed } from './refresh-failed.ts';
 import { type Used, type UseGrantDeps, useGrant } from './use-grant.ts';
 
 export interface ConnectionTokenDeps extends RefreshDeps, UseGrantDeps, AppOnlyDeps {
@@ -64,7 +64,7 @@ export async function connectionToken(
     integrationId,
     connectionKey: subjectKey,
     grantId,
-    tokenFingerprint: fingerprintOf({ environmentId, grantId }, token.accessToken),
+    fingerprint: fingerprintOf({ environmentId, grantId }, token.accessToken),
     expiresAt: token.expiresAt,
   });
   return { connection, token };
@@ -121,20 +121,15 @@ function failureOf(fresh: Exclude<FreshToken, { kind: 'token' }>): ChatConnectEr
     case 'reauthorization_required':
       return reauthorization(fresh.grant.statusReason);
     case 'in_progress':
-      return stillRefreshing(1);
+      return noTokenYet();
     case 'unavailable':
-      return fresh.error === 'no_answer' ? stillRefreshing(fresh.retryAfterSeconds) : refreshFailed(fresh);
+      return noTokenYet(fresh);
   }
 }
 
 function reauthorization(reason = 'unknown_error'): ChatConnectError {
   const message = `The channel connection has to be authorized again: ${reason}.`;
   return new ChatConnectError('reauthorization_required', message, { reason });
-}
-
-function stillRefreshing(retryAfterSeconds = 1): ChatConnectError {
-  const message = 'The token is being refreshed, and the outcome is not known yet. Please try again.';
-  return new ChatConnectError('token_refresh_pending', message, { retryAfterSeconds });
 }
 
 /** What Entra refuses is known from then on, and what it grants again, too. */

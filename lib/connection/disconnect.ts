@@ -1,4 +1,5 @@
 import { randomToken } from '../crypto.ts';
+import { isLiving } from '../grant/grant.ts';
 import { type RevokeDeps, revokeGrantIfUnshared } from '../grant/revoke-if-unshared.ts';
 import { openToken } from '../grant/token-vault.ts';
 import { errorFields } from '../log.ts';
@@ -81,7 +82,7 @@ export async function releaseLeftBehind(deps: DisconnectDeps, connection: Connec
   await Promise.all(
     previousGrantIds.map(async (grantId) => {
       const grant = await deps.grants.get(environmentId, grantId);
-      if (!grant || grant.status === 'revoking' || grant.status === 'revoked') return;
+      if (!grant || !isLiving(grant)) return;
       await revokeGrantIfUnshared(deps, integration, grant, connection.flowId, liveToken);
     }),
   );
@@ -105,10 +106,13 @@ async function removeEndpoints(deps: DisconnectDeps, connection: Connection): Pr
 }
 
 /** The token that a caller brought for a living connection: what a flow got for the account may be the same. */
-export async function broughtToken(deps: DisconnectDeps, connection: Connection): Promise<string | undefined> {
+export async function broughtToken(
+  deps: Pick<RevokeDeps, 'grants' | 'vault'>,
+  connection: Connection,
+): Promise<string | undefined> {
   if (isTombstone(connection) || connection.grantId === undefined) return undefined;
   const grant = await deps.grants.get(connection.environmentId, connection.grantId);
-  if (grant?.source !== 'caller' || grant.status !== 'active') return undefined;
+  if (grant?.source !== 'caller' || !isLiving(grant)) return undefined;
   return (await openToken(deps.vault, grant)).accessToken;
 }
 

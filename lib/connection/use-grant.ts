@@ -2,6 +2,7 @@ import { type Grant, isLiving } from '../grant/grant.ts';
 import { type RevokeDeps, revokeGrantIfUnshared } from '../grant/revoke-if-unshared.ts';
 import type { ConnectionStore } from '../store/connection-store.ts';
 import type { Connection } from './connection.ts';
+import { broughtToken } from './disconnect.ts';
 import { connectionNotFound, findConnection } from './find-connection.ts';
 
 export interface UseGrantDeps extends RevokeDeps {
@@ -40,7 +41,8 @@ export async function useGrant<Result>(
     // Nobody ends a grant while it is refreshed, so whoever let it go may have left that to us.
     if (after && isLiving(after)) {
       const integration = await deps.integrations.getEvenDeleting(after.integrationId);
-      await revokeGrantIfUnshared(deps, integration, after, after.flowId);
+      const liveToken = current && (await broughtToken(deps, current));
+      await revokeGrantIfUnshared(deps, integration, after, after.flowId, liveToken);
     }
   }
   throw connectionNotFound(identifier);

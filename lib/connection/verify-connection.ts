@@ -1,6 +1,7 @@
 import { ChatConnectError } from '../errors.ts';
 import { type AppOnlyDeps, askForAppOnlyToken } from '../grant/app-only-token.ts';
 import { type Grant, type GrantState, isLiving } from '../grant/grant.ts';
+import { refreshFailed } from '../grant/refresh-errors.ts';
 import { type FreshToken, freshToken, type RefreshDeps } from '../grant/refresh-grant.ts';
 import { openToken } from '../grant/token-vault.ts';
 import { isTransient, plainCode } from '../providers/slack/slack-answer.ts';
@@ -8,7 +9,6 @@ import type { SlackIdentity } from '../providers/slack/test-token.ts';
 import type { ConnectionStore } from '../store/connection-store.ts';
 import type { Verification } from '../store/grant-store.ts';
 import { type Connection, mainGrantIdOf } from './connection.ts';
-import { refreshFailed } from './refresh-failed.ts';
 import { type UseGrantDeps, useGrant } from './use-grant.ts';
 
 export interface VerifyDeps extends RefreshDeps, UseGrantDeps, AppOnlyDeps {

@@ -122,7 +122,7 @@ async function writeConnection(
       if (granted.bot && living.grantId !== grantIdOf(flow.integrationId, granted.account.id)) {
         const { account, bot } = granted;
         const liveToken = await broughtToken(deps, living);
-        await revokeUnstoredToken(deps, integration, account, bot.token, flow.flowId, liveToken);
+        await revokeUnstoredToken(deps, integration, account, bot.token, flow.flowId, { liveToken });
       }
       return { connection: living, previousAccount: undefined };
     }

@@ -10,6 +10,7 @@ import {
 import { type FinishDeps, finishConnect } from './finish-connect.ts';
 import { finishLinkUser } from './finish-link-user.ts';
 import {
+  type AwaitingFlow,
   type ExchangedFlow,
   type FinishableFlow,
   type Flow,
@@ -93,6 +94,15 @@ async function askForConfirmation(deps: FinishFlowDeps, flow: ExchangedFlow): Pr
   const handedOver = await awaitConfirmation(deps, flow);
   if (handedOver.kind === 'awaiting') deps.log.info('flow awaits its confirmation', logFields(handedOver.flow));
   return handedOver;
+}
+
+/**
+ * Decides that a flow which waits for its confirmation fails, when its integration was deleted meanwhile.
+ * @returns undefined when it goes on waiting, or somebody else has decided
+ */
+export async function endIfWithdrawn(deps: FinishFlowDeps, flow: AwaitingFlow): Promise<ExchangedFlow | undefined> {
+  if (await deps.integrations.get(flow.integrationId, flow.environmentId)) return undefined;
+  return giveUpConfirmation(deps, flow, 'integration_unavailable');
 }
 
 /** Writes what was granted, and ends the flow with it. */

@@ -3,7 +3,13 @@ import { type Context, contextKeysOf, parseContext, verifyContextHash } from '..
 import { ChatConnectError } from '../errors.ts';
 import { type Binding, bindingOf, type Integration, isAtLeastAsStrict } from '../integration/integration.ts';
 import { teamsRedirectUri } from '../providers/msteams/authorization-url.ts';
-import { defaultBotScopes, defaultUserScopes, slackRedirectUri } from '../providers/slack/authorization-url.ts';
+import {
+  defaultBotScopes,
+  defaultUserScopes,
+  foreignToSignIn,
+  isSignInWithSlack,
+  slackRedirectUri,
+} from '../providers/slack/authorization-url.ts';
 import type { FlowStore } from '../store/flow-store.ts';
 import { type ConnectionMode, type Flow, keptAfterExpirySeconds } from './flow.ts';
 import { formatHandle, hashSecret, newHandle } from './handle.ts';
@@ -79,6 +85,7 @@ export async function issueFlow(
     requireOwnIdentifier('connectionIdentifier', request.connectionIdentifier, subjectKey);
   }
   requireAllowedScopes([...scopes, ...userScopes], integration);
+  requireSignInAlone(scopes, userScopes);
 
   const now = deps.now();
   const usableUntil = now + deps.flowTtlSeconds * 1000;
@@ -149,8 +156,22 @@ function requireAllowedScopes(scopes: readonly string[], integration: Integratio
   if (refused.length > 0) {
     throw new ChatConnectError('invalid_scope', `The integration does not allow these scopes: ${refused.join(', ')}`);
   }
-  if (scopes.includes('openid')) {
-    throw new ChatConnectError('invalid_scope', 'Sign in with Slack (the scope openid) is not supported yet.');
+}
+
+/** Slack refuses a sign-in beside anything else on a page of its own, from which nobody comes back. */
+function requireSignInAlone(scopes: readonly string[], userScopes: readonly string[]): void {
+  if (isSignInWithSlack(scopes)) {
+    throw new ChatConnectError(
+      'invalid_scope',
+      'Sign in with Slack (the scope openid) links people: ask for it as a user scope of link_user.',
+    );
+  }
+  const foreign = isSignInWithSlack(userScopes) ? foreignToSignIn(userScopes) : [];
+  if (foreign.length > 0) {
+    throw new ChatConnectError(
+      'invalid_scope',
+      `Sign in with Slack (the scope openid) goes with email and profile only, not with: ${foreign.join(', ')}`,
+    );
   }
 }
 

@@ -2,6 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { composeDisconnect, type DisconnectParts } from '../connection/disconnect-deps.ts';
 import { revokeUnstoredToken } from '../grant/revoke-if-unshared.ts';
 import { openSecret } from '../integration/secrets.ts';
+import { slackIdTokenVerifier } from '../providers/slack/id-token.ts';
 import { grantOf, readAccessAnswer } from '../providers/slack/slack-answer.ts';
 import { dynamoFlowStore } from '../store/flow-store.ts';
 import { exchangeSeal } from './exchange-seal.ts';
@@ -21,6 +22,7 @@ export function composeSlackCallback(parts: DisconnectParts): SlackCallbackDeps 
     flows,
     slackBaseUrl,
     fetch,
+    idTokens: slackIdTokenVerifier(slackBaseUrl, fetch),
     wait: (milliseconds) => wait(milliseconds),
     async clientSecretOf(integration) {
       const secret = await openSecret(vault, integration, 'secretKey');

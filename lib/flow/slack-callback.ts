@@ -1,11 +1,13 @@
 import type { ProviderRedirect } from '../http/provider-redirect.ts';
 import { type ExchangeDeps, type Exchanged, exchangeCode, resumeExchange } from '../providers/slack/exchange-code.ts';
-import { grantedOf } from '../providers/slack/granted-of.ts';
+import { grantedOf, grantedToPerson } from '../providers/slack/granted-of.ts';
+import { exchangeSignIn, resumeSignIn, type SignedIn, type SignInDeps } from '../providers/slack/sign-in.ts';
 import { plainCode } from '../providers/slack/slack-answer.ts';
 import { renewHandle } from './confirmation.ts';
 import {
   type CallbackOutcome,
   ended,
+  endIfWithdrawn,
   type FinishFlowDeps,
   finishFlow,
   type Obtained,
@@ -13,9 +15,10 @@ import {
 } from './finish-flow.ts';
 import type { ExchangedFlow } from './flow.ts';
 import type { Handle } from './handle.ts';
+import { isSlackSignIn } from './provider-step.ts';
 import { type ProviderAnswer, receiveCallback } from './receive-callback.ts';
 
-export interface SlackCallbackDeps extends FinishFlowDeps, ExchangeDeps {}
+export interface SlackCallbackDeps extends FinishFlowDeps, ExchangeDeps, SignInDeps {}
 
 /** What Slack's redirect says; undefined when it says nothing. */
 export function slackAnswerOf({ code, error }: ProviderRedirect): ProviderAnswer | undefined {
@@ -47,11 +50,18 @@ export async function receiveSlackCallback(
   });
   if (received.kind === 'redeemed' && 'code' in answer) {
     const { flow, prepared } = received;
+    const { code } = answer;
     const withSecret = { ...deps, clientSecretOf: async () => prepared.clientSecret };
-    const obtain = async () => obtained(await exchangeCode(withSecret, prepared.integration, flow, answer.code));
+    const obtain = async () =>
+      isSlackSignIn(flow)
+        ? signedIn(await exchangeSignIn(deps, flow, { ...prepared, code, stateSecret: handle.secret }))
+        : obtained(await exchangeCode(withSecret, prepared.integration, flow, code));
     return finishFlow(deps, flow, { obtain });
   }
-  if (received.kind === 'awaiting') return renewHandle(deps, received.flow);
+  if (received.kind === 'awaiting') {
+    const withdrawn = await endIfWithdrawn(deps, received.flow);
+    return withdrawn ? resumeSlackFlow(deps, withdrawn) : renewHandle(deps, received.flow);
+  }
   if (received.kind === 'exchanged') return resumeSlackFlow(deps, received.flow);
   if (received.kind === 'ended' || received.kind === 'pending') return ended(deps, received.flow);
   if (received.kind === 'redeemed') throw new TypeError('an error of the provider redeems nothing');
@@ -60,10 +70,19 @@ export async function receiveSlackCallback(
 
 /** Finishes a flow from its sealed answer. */
 export function resumeSlackFlow(deps: SlackCallbackDeps, flow: ExchangedFlow): Promise<CallbackOutcome> {
-  const obtain = async () => obtained(await resumeExchange(deps, await usableIntegration(deps, flow), flow));
+  const obtain = async () => {
+    const integration = await usableIntegration(deps, flow);
+    return isSlackSignIn(flow)
+      ? signedIn(await resumeSignIn(deps, integration, flow))
+      : obtained(await resumeExchange(deps, integration, flow));
+  };
   return finishFlow(deps, flow, { obtain });
 }
 
 function obtained({ flow, installation }: Exchanged): Obtained {
   return { flow, granted: grantedOf(installation) };
+}
+
+function signedIn({ flow, person }: SignedIn): Obtained {
+  return { flow, granted: grantedToPerson(person) };
 }

@@ -1,5 +1,6 @@
 import { settleConnection } from '../connection/disconnect.ts';
 import { settleGrant } from '../grant/revoke-if-unshared.ts';
+import { settleIntegration } from '../integration/delete-integration.ts';
 import { errorFields, type Log } from '../log.ts';
 import type { DueRow, DueStore } from '../store/due-store.ts';
 import type { FlowStore } from '../store/flow-store.ts';
@@ -22,7 +23,7 @@ const atOnce = 40;
 
 /**
  * Finishes what no browser came back for: sealed exchanges, leases that ended, flows that wait for the provider; and what
- * a change of a connection left: endpoints, references, tokens that a provider has not ended yet.
+ * a change of a connection or a deletion left: endpoints, references, tokens that a provider has not ended yet.
  */
 export async function sweep(deps: SweepDeps): Promise<{ looked: number }> {
   const now = deps.now();
@@ -34,10 +35,10 @@ export async function sweep(deps: SweepDeps): Promise<{ looked: number }> {
         deps.log.error('a flow could not be swept', { ...logFields(flow), ...errorFields(error) });
       }),
     ),
-    ...rows.map((row) =>
-      settle(deps, row).catch((error: unknown) => {
-        const { environmentId, integrationId } = row.kind === 'grant' ? row.grant : row.connection;
-        const line = { environmentId, integrationId, kind: row.kind, ...errorFields(error) };
+    ...rows.map((due) =>
+      settle(deps, due).catch((error: unknown) => {
+        const { environmentId, integrationId } = due.row;
+        const line = { environmentId, integrationId, kind: due.kind, ...errorFields(error) };
         deps.log.error('a row could not be swept', line);
       }),
     ),
@@ -45,8 +46,15 @@ export async function sweep(deps: SweepDeps): Promise<{ looked: number }> {
   return { looked: flows.length + rows.length };
 }
 
-function settle({ slack }: SweepDeps, row: DueRow): Promise<void> {
-  return row.kind === 'grant' ? settleGrant(slack, row.grant) : settleConnection(slack, row.connection);
+function settle({ slack }: SweepDeps, { kind, row }: DueRow): Promise<void> {
+  switch (kind) {
+    case 'connection':
+      return settleConnection(slack, row);
+    case 'grant':
+      return settleGrant(slack, row);
+    case 'integration':
+      return settleIntegration(slack, row);
+  }
 }
 
 async function take(deps: SweepDeps, flow: Flow): Promise<void> {

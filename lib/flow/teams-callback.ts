@@ -3,12 +3,13 @@ import { type Connection, subjectKeyOf } from '../connection/connection.ts';
 import { constantTimeEqual, hashOf, randomToken } from '../crypto.ts';
 import type { ProviderRedirect } from '../http/provider-redirect.ts';
 import type { Integration } from '../integration/integration.ts';
-import { codeVerifierOf, nonceOf, signInUrl } from '../providers/msteams/authorization-url.ts';
+import { codeVerifierOf, signInUrl } from '../providers/msteams/authorization-url.ts';
 import type { ClientCredential, SignInExchange } from '../providers/msteams/entra.ts';
 import { entraErrorOf } from '../providers/msteams/entra-error.ts';
 import { type IdTokenVerifier, requireTenantProof, type VerifiedPerson } from '../providers/msteams/id-token.ts';
 import { requiredRolesOf } from '../providers/msteams/install-bot.ts';
 import { companyTenantId } from '../providers/msteams/tenant.ts';
+import { nonceOf } from '../providers/nonce.ts';
 import { nextTryAt } from './activation.ts';
 import { beginInstallation, type InstallationDeps, retryInstallation } from './bot-installation.ts';
 import { renewHandle } from './confirmation.ts';
@@ -17,6 +18,7 @@ import {
   type CallbackOutcome,
   complete,
   ended,
+  endIfWithdrawn,
   type FinishSteps,
   failFlow,
   finishFlow,
@@ -89,7 +91,10 @@ export async function receiveTeamsCallback(
       obtain: () => exchange(deps, prepared, flow, handle.secret, answer.code),
     });
   }
-  if (received.kind === 'awaiting') return renewHandle(deps, received.flow);
+  if (received.kind === 'awaiting') {
+    const withdrawn = await endIfWithdrawn(deps, received.flow);
+    return withdrawn ? resumeTeamsFlow(deps, withdrawn) : renewHandle(deps, received.flow);
+  }
   if (received.kind === 'exchanged') return resumeTeamsFlow(deps, received.flow);
   if (received.kind === 'pending') {
     return received.flow.pending.nextTryAt <= deps.now()

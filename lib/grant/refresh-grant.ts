@@ -240,7 +240,8 @@ async function letGo(
   if (current && isLiving(current)) return undefined;
   // What a caller brought is the caller's to end.
   if (grant.source === 'flow') {
-    await revokeUnstoredToken(deps, integration, grant.account, refreshed, owner, undefined, grant.grantId);
+    const { account, userId } = grant;
+    await revokeUnstoredToken(deps, integration, account, refreshed, owner, { userId });
   }
   return { kind: 'ended' };
 }

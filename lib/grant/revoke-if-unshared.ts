@@ -80,9 +80,8 @@ export async function settleGrant(deps: RevokeDeps, grant: Grant): Promise<void>
 }
 
 /**
- * Ends a token that a flow or a refresh got and nobody stored, unless its grant lives here.
- * @param liveToken a token that goes on living in its place
- * @param grantId of the grant that it would have been stored in: by default the account's
+ * Ends a token that a flow or a refresh got and nobody stored, unless its grant lives here. `userId` is the person who gave
+ * it, if one did; `liveToken` a token that goes on living in its place.
  */
 export async function revokeUnstoredToken(
   deps: RevokeDeps,
@@ -90,10 +89,10 @@ export async function revokeUnstoredToken(
   account: Account,
   token: Token,
   flowId: string,
-  liveToken?: string,
-  grantId = grantIdOf(integration.integrationId, account.id),
+  { userId, liveToken }: { userId?: string | undefined; liveToken?: string | undefined } = {},
 ): Promise<void> {
   const { environmentId, integrationId, providerId } = integration;
+  const grantId = grantIdOf(integrationId, account.id, userId);
   const grant = await deps.grants.get(environmentId, grantId);
   if (grant && isLiving(grant)) {
     await revokeGrantIfUnshared(deps, integration, grant, flowId, liveToken);
@@ -107,6 +106,7 @@ export async function revokeUnstoredToken(
     integrationId,
     providerId,
     account,
+    userId,
     source: 'flow',
     credential: 'token',
     ...(await sealToken(deps.vault, environmentId, grantId, token, `${flowId}.${asOf}`)),

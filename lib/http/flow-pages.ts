@@ -359,7 +359,7 @@ const failureTexts: Record<FlowFailureCode, FailureText> = {
   id_token_invalid: {
     statusCode: 400,
     title: 'Your sign-in could not be verified',
-    paragraphs: ['What Microsoft said about you did not hold up. Nothing was connected.', startAgain],
+    paragraphs: ['What we were told about you did not hold up. Nothing was connected.', startAgain],
   },
   guest_refused: {
     statusCode: 400,

@@ -108,6 +108,10 @@ export const integrationSchema = z.object({
   configurations: configurationsSchema,
   /** `deleting` hides it everywhere; redeem and finish stop at it. */
   state: z.enum(['living', 'deleting']),
+  /** Epoch milliseconds, of one that is being deleted. */
+  deletedAt: z.optional(z.number()),
+  /** ISO time at which the sweep looks at it. */
+  dueAt: z.optional(z.string()),
   /** ISO times. */
   createdAt: z.string(),
   updatedAt: z.string(),

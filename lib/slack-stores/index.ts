@@ -1,8 +1,10 @@
+import { setTimeout as wait } from 'node:timers/promises';
 import type { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import type { InstallationStore, StateStore } from '@slack/oauth';
 import { composeDisconnect } from '../connection/disconnect-deps.ts';
 import { expiringCache } from '../expiring-cache.ts';
 import type { Log } from '../log.ts';
+import { refreshSlackToken } from '../providers/slack/refresh-token.ts';
 import { awsDatabase, documentClient } from '../store/aws-database.ts';
 import type { Database } from '../store/database.ts';
 import { dynamoSlackStateStore } from '../store/slack-state-store.ts';
@@ -61,6 +63,8 @@ export function installationStore(options: SlackStoreOptions): Required<Installa
   );
   const deps: InstallationDeps = {
     ...shared,
+    wait: (milliseconds) => wait(milliseconds),
+    refreshToken: (request) => refreshSlackToken(globalThis.fetch, slackBaseUrl, request),
     environmentId,
     integrationId,
     findIntegration: () => cached(integrationId),

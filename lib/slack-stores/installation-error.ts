@@ -1,6 +1,8 @@
 export type InstallationErrorCode =
   | 'integration_not_found'
   | 'installation_not_found'
+  | 'reauthorization_required'
+  | 'token_unavailable'
   | 'installation_invalid'
   | 'wrong_app'
   | 'revocation_in_progress'

@@ -3,13 +3,23 @@ import * as z from 'zod/mini';
 import { type Connection, installKeyOf } from '../connection/connection.ts';
 import type { DisconnectDeps } from '../connection/disconnect.ts';
 import { grantIdOf } from '../grant/grant.ts';
+import type { RefreshDeps } from '../grant/refresh-grant.ts';
 import type { Integration } from '../integration/integration.ts';
 import { withoutNulls } from '../providers/slack/slack-answer.ts';
+import type { ConnectionStore } from '../store/connection-store.ts';
 import { InstallationError } from './installation-error.ts';
 
-export interface InstallationDeps extends DisconnectDeps {
+/** An integration's place among the grants. */
+export interface GrantPlace {
   readonly environmentId: string;
   readonly integrationId: string;
+}
+
+export interface FindInstallDeps extends GrantPlace {
+  readonly connections: Pick<ConnectionStore, 'get'>;
+}
+
+export interface InstallationDeps extends DisconnectDeps, GrantPlace, Pick<RefreshDeps, 'wait' | 'refreshToken'> {
   /** The environment's integration, unless it was deleted. */
   findIntegration(): Promise<Integration | undefined>;
 }
@@ -21,7 +31,7 @@ export async function requireIntegration(deps: InstallationDeps): Promise<Integr
   throw new InstallationError('integration_not_found', 'The environment has no such Slack integration');
 }
 
-export function grantIdIn({ integrationId }: InstallationDeps, accountId: string, userId?: string): string {
+export function grantIdIn({ integrationId }: GrantPlace, accountId: string, userId?: string): string {
   return grantIdOf(integrationId, accountId, userId);
 }
 
@@ -84,7 +94,7 @@ export function parseInstallation(given: Installation): { installation: Installa
 
 /** The living connection that an install made of an account's bot, or of a person's token. */
 export async function findInstall(
-  { environmentId, integrationId, connections }: InstallationDeps,
+  { environmentId, integrationId, connections }: FindInstallDeps,
   accountId: string,
   userId?: string,
 ): Promise<Connection | undefined> {

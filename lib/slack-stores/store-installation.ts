@@ -35,8 +35,8 @@ interface Part {
 const maxRounds = 8;
 
 /**
- * Writes what an install brought, in an order of which every prefix is a valid state: references, grants, connections,
- * and what no grant holds. An install without a bot, or without a person's token, leaves the one that is there.
+ * Writes what an install brought, in an order of which every prefix is a valid state: references, grants, and
+ * connections with what no grant holds. An install without a bot, or without a person's token, leaves the one that is there.
  * @throws InstallationError
  */
 export async function storeInstallation(deps: InstallationDeps, given: Installation): Promise<void> {

@@ -1,5 +1,7 @@
 import { PutCommand } from '@aws-sdk/lib-dynamodb';
+import * as z from 'zod/mini';
 import { type Connection, connectionSchema, subjectKeyIn } from '../connection/connection.ts';
+import { integrationSchema } from '../integration/integration.ts';
 import { claimAlias, getAlias, releaseAlias, unfulfilledAliasMilliseconds } from './alias.ts';
 import { type Database, getRow, ifConditionHolds, schemaVersion } from './database.ts';
 import { dueBucketOf } from './due.ts';
@@ -20,6 +22,8 @@ export interface ConnectionStore {
   /** Gives back the identifier of a connection that was deleted, unless it was claimed anew since. */
   releaseIdentifier(tombstone: Connection & { deletedAt: number }): Promise<void>;
 }
+
+const stateSchema = z.pick(integrationSchema, { state: true });
 
 export function dynamoConnectionStore(db: Database): ConnectionStore {
   const get = (environmentId: string, subjectKey: string) =>
@@ -68,7 +72,11 @@ export function dynamoConnectionStore(db: Database): ConnectionStore {
         { target: subjectKey, claimedAt: now },
         async (alias) => {
           const holder = await get(environmentId, alias.target);
-          if (holder?.deletedAt === undefined && holder?.identifier === identifier) return false;
+          if (holder?.deletedAt === undefined && holder?.identifier === identifier) {
+            // What belongs to an integration that is being deleted goes, though not all of it at once.
+            const integration = await getRow(db, 'connections', keyOf.integration(holder.integrationId), stateSchema);
+            return integration?.state === 'deleting';
+          }
           // Deleted after the claim: the name went with the connection.
           if (holder?.deletedAt !== undefined && alias.claimedAt < holder.deletedAt) return true;
           // Whoever claimed it may be about to write the connection.

@@ -40,6 +40,8 @@ export interface EndpointStore {
   remove(endpoint: Pick<Endpoint, 'environmentId' | 'identifier'>, at: Writer): Promise<boolean>;
   /** Endpoints that go through a connection, from an index that may lag. */
   listThroughConnection(environmentId: string, connectionKey: string): Promise<Endpoint[]>;
+  /** Living endpoints, oldest first, from an index that may lag. */
+  ofIntegration(environmentId: string, integrationId: string): AsyncIterable<Endpoint>;
 }
 
 const tombstoneSeconds = 24 * 60 * 60;
@@ -135,6 +137,10 @@ export function dynamoEndpointStore(db: Database): EndpointStore {
     listThroughConnection(environmentId, connectionKey) {
       const partition = listOf.throughConnection(environmentId, connectionKey);
       return Array.fromAsync(everyRow(db, endpointSchema, { index: 'byConnection', partition }));
+    },
+    ofIntegration(environmentId, integrationId) {
+      const partition = listOf.ofIntegration('EP', environmentId, integrationId);
+      return everyRow(db, endpointSchema, { index: 'byIntegration', partition });
     },
   };
 }

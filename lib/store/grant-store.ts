@@ -14,8 +14,8 @@ import {
   updateOf,
 } from './database.ts';
 import { dueBucketOf } from './due.ts';
-import { keyOf } from './keys.ts';
-import { readRows } from './list.ts';
+import { keyOf, listOf } from './keys.ts';
+import { everyRow, readRows } from './list.ts';
 
 export interface GrantStore {
   get(environmentId: string, grantId: string): Promise<Grant | undefined>;
@@ -56,6 +56,8 @@ export interface GrantStore {
   erase(grant: Grant, at: { asOf: number; flowId: string }): Promise<boolean>;
   /** The sweep has no more to do with the grant as it was read. */
   settle(grant: Grant): Promise<void>;
+  /** Grants that are not over, from an index that may lag. */
+  ofIntegration(environmentId: string, integrationId: string): AsyncIterable<Grant>;
   /**
    * Takes the lease of a refresh of the token that was read.
    * @returns false when somebody else has it, or the provider has said more of the grant since
@@ -112,7 +114,7 @@ export function dynamoGrantStore(db: Database): GrantStore {
           TableName,
           Key: keyOf.grant(grant.environmentId, grant.grantId),
           ...updateOf({
-            set: { schemaVersion, ...optional, ...grant, ...dueBucket(grant) },
+            set: { schemaVersion, ...optional, ...grant, ...indexesOf(grant) },
             increment: ['version'],
             condition: `(${conditions.join(') AND (')})`,
             values: { revoking: 'revoking', now, ...also?.values },
@@ -166,16 +168,19 @@ export function dynamoGrantStore(db: Database): GrantStore {
     return Items.map((row) => parseRow(schema, row));
   }
   /** A change of a living grant; gives the grant as it is then. */
-  async function change(grant: Grant, update: RowUpdate): Promise<Grant | undefined> {
+  async function change(
+    { environmentId, grantId }: Pick<Grant, 'environmentId' | 'grantId'>,
+    update: RowUpdate,
+  ): Promise<Grant | undefined> {
     const written = await ifConditionHolds(
       db.client.send(
         new UpdateCommand({
           TableName,
-          Key: keyOf.grant(grant.environmentId, grant.grantId),
+          Key: keyOf.grant(environmentId, grantId),
           ...updateOf({
             ...update,
-            condition: `(${update.condition}) AND (#status = :living OR #status = :dead)`,
-            values: { ...update.values, living: 'active', dead: 'reauthorization_required' },
+            condition: `(${update.condition}) AND ${isLivingRow}`,
+            values: { ...update.values, ...livingStatuses },
           }),
           ReturnValues: 'ALL_NEW',
         }),
@@ -194,25 +199,15 @@ export function dynamoGrantStore(db: Database): GrantStore {
     putIfNewer: (grant, now) => put(grant, now),
     putIfLater: (grant, now) =>
       put(grant, now, {
-        condition: 'attribute_not_exists(#tokenExpiresAt) OR #status <> :active OR #tokenExpiresAt < :expiresAt',
-        values: { active: 'active', expiresAt: grant.tokenExpiresAt ?? 0 },
+        condition: `attribute_not_exists(#tokenExpiresAt) OR NOT ${isLivingRow} OR #tokenExpiresAt < :expiresAt`,
+        values: { ...livingStatuses, expiresAt: grant.tokenExpiresAt ?? 0 },
       }),
     async renew(environmentId, grantId) {
-      const written = await ifConditionHolds(
-        db.client.send(
-          new UpdateCommand({
-            TableName,
-            Key: keyOf.grant(environmentId, grantId),
-            ...updateOf({
-              set: {},
-              increment: ['version'],
-              condition: '#status = :active',
-              values: { active: 'active' },
-            }),
-          }),
-        ),
+      const renewed = await change(
+        { environmentId, grantId },
+        { set: {}, increment: ['version'], condition: 'attribute_exists(pk)' },
       );
-      return written !== undefined;
+      return renewed !== undefined;
     },
     addReference: (environmentId, grantId, subjectKey, { asOf }) =>
       putUnlessRenewed(keyOf.reference(environmentId, grantId, subjectKey), { subjectKey, asOf }),
@@ -258,7 +253,7 @@ export function dynamoGrantStore(db: Database): GrantStore {
               ...keyOf.grant(grant.environmentId, grant.grantId),
               schemaVersion,
               ...grant,
-              ...dueBucket(grant),
+              ...indexesOf(grant),
             },
             ConditionExpression:
               'attribute_not_exists(pk) OR #status = :revoked OR (#flowId = :flowId AND #status = :revoking)',
@@ -316,6 +311,10 @@ export function dynamoGrantStore(db: Database): GrantStore {
           }),
         ),
       );
+    },
+    ofIntegration(environmentId, integrationId) {
+      const partition = listOf.ofIntegration('GRANT', environmentId, integrationId);
+      return everyRow(db, grantSchema, { index: 'byIntegration', partition });
     },
     async takeRefresh(grant, lease, now) {
       const { sealVersion, verifiedAt } = grant;
@@ -377,10 +376,15 @@ const ended = {
   refresh: undefined,
   dueAt: undefined,
   dueBucket: undefined,
+  integrationIndex: undefined,
 } as const;
 
-function dueBucket({ grantId, dueAt }: Pick<Grant, 'grantId' | 'dueAt'>) {
-  return { dueBucket: dueAt === undefined ? undefined : dueBucketOf('row', grantId) };
+function indexesOf({ environmentId, integrationId, grantId, dueAt }: Omit<Grant, 'version'>) {
+  return {
+    integrationIndex: listOf.ofIntegration('GRANT', environmentId, integrationId),
+    listOrder: grantId,
+    dueBucket: dueAt === undefined ? undefined : dueBucketOf('row', grantId),
+  };
 }
 
 const rowStateSchema = z.extend(grantStateSchema, { grantId: z.string() });
@@ -388,6 +392,9 @@ const rowStateSchema = z.extend(grantStateSchema, { grantId: z.string() });
 /** No lease, or one that was given back. */
 const nobodyRefreshes = '(attribute_not_exists(#refresh) OR attribute_exists(#refresh.#failedAt))';
 const notRefreshing = `(${nobodyRefreshes} OR #refresh.#until <= :asOf)`;
+
+const isLivingRow = '#status IN (:active, :dead)';
+const livingStatuses = { active: 'active', dead: 'reauthorization_required' } as const;
 
 const notRenewed = 'attribute_not_exists(pk) OR asOf <= :asOf';
 

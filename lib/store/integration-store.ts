@@ -1,8 +1,10 @@
-import { DeleteCommand, PutCommand, QueryCommand } from '@aws-sdk/lib-dynamodb';
+import { DeleteCommand, PutCommand, QueryCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import * as z from 'zod/mini';
+import { randomToken } from '../crypto.ts';
 import { type Integration, integrationSchema } from '../integration/integration.ts';
-import { claimAlias, getAlias, unfulfilledAliasMilliseconds } from './alias.ts';
-import { type Database, getRow, ifConditionHolds, parseRow, schemaVersion } from './database.ts';
+import { claimAlias, getAlias, releaseAlias, unfulfilledAliasMilliseconds } from './alias.ts';
+import { type Database, getRow, ifConditionHolds, parseRow, schemaVersion, updateOf } from './database.ts';
+import { dueBucketOf } from './due.ts';
 import { keyOf, listOf, listOrderOf } from './keys.ts';
 import { everyRow } from './list.ts';
 
@@ -15,11 +17,20 @@ export interface IntegrationStore {
   /** Writes a changed integration if it still is as it was read. */
   replace(changed: Integration, read: Integration, now: number): Promise<boolean>;
   list(environmentId: string): Promise<Integration[]>;
+  /** Hides an integration, which frees its identifier. @returns undefined when the environment has no such one living */
+  beginDeletion(environmentId: string, integrationId: string, now: number): Promise<Integration | undefined>;
+  /** Puts the sweep's next look at an integration as it was read. @param at epoch milliseconds */
+  lookAgain(integration: Integration, at: number): Promise<void>;
+  /** Takes away what is left of an integration that is being deleted. */
+  remove(integration: Integration): Promise<void>;
   /** True while another living integration of the deployment, of any environment, uses the same app at the provider. */
   sharesClient(integration: Integration, now: number): Promise<boolean>;
   /** The row itself, also of an integration that is being deleted: what it granted must still be let go. */
   getEvenDeleting(integrationId: string): Promise<Integration | undefined>;
 }
+
+/** By then every index knows what was written before. */
+const firstLookMilliseconds = 60_000;
 
 /** Says that an integration uses a client id. It counts for as long as the integration itself names that client id. */
 const clientUseSchema = z.object({
@@ -104,6 +115,51 @@ export function dynamoIntegrationStore(db: Database): IntegrationStore {
       const partition = listOf.inEnvironment('INT', environmentId);
       const rows = await Array.fromAsync(everyRow(db, integrationSchema, { index: 'byEnvironment', partition }));
       return rows.filter((integration) => integration.state === 'living');
+    },
+    async beginDeletion(environmentId, integrationId, now) {
+      const written = await ifConditionHolds(
+        db.client.send(
+          new UpdateCommand({
+            TableName,
+            Key: keyOf.integration(integrationId),
+            ...updateOf({
+              set: {
+                state: 'deleting',
+                deletedAt: now,
+                revision: randomToken(12),
+                environmentIndex: undefined,
+                dueBucket: dueBucketOf('row', integrationId),
+                dueAt: new Date(now + firstLookMilliseconds).toISOString(),
+              },
+              // The last part: the SDK repeats a write whose answer was lost.
+              condition: '#environmentId = :environmentId AND (#state = :living OR #revision = :revision)',
+              values: { environmentId, living: 'living' },
+            }),
+            ReturnValues: 'ALL_NEW',
+          }),
+        ),
+      );
+      return written?.Attributes && parseRow(integrationSchema, written.Attributes);
+    },
+    async lookAgain({ integrationId, dueAt: read }, at) {
+      await ifConditionHolds(
+        db.client.send(
+          new UpdateCommand({
+            TableName,
+            Key: keyOf.integration(integrationId),
+            ...updateOf({ set: { dueAt: new Date(at).toISOString() }, condition: '#dueAt = :read', values: { read } }),
+          }),
+        ),
+      );
+    },
+    async remove({ environmentId, integrationId, identifier, providerId, credentials: { clientId }, deletedAt = 0 }) {
+      const alias = keyOf.integrationAlias(environmentId, identifier);
+      await releaseAlias(db, alias, { target: integrationId, claimedBefore: deletedAt });
+      if (clientId !== undefined) {
+        const use = keyOf.clientUse(providerId, clientId, integrationId);
+        await db.client.send(new DeleteCommand({ TableName, Key: use }));
+      }
+      await db.client.send(new DeleteCommand({ TableName, Key: keyOf.integration(integrationId) }));
     },
     async sharesClient({ providerId, credentials: { clientId }, integrationId }, now) {
       if (clientId === undefined) return false;

@@ -43,7 +43,7 @@ export const keyOf = {
   idempotency: (environmentId: string, recordId: string): RowKey => ({ pk: `IDEM#${environmentId}#${recordId}` }),
 } as const;
 
-type Kind = 'ENV' | 'KEY' | 'INT' | 'CONN' | 'EP';
+type Kind = 'ENV' | 'KEY' | 'INT' | 'CONN' | 'EP' | 'GRANT';
 
 /** Partitions of the list indexes; one per single filter. */
 export const listOf = {

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { bundleFunction } from '../../infra/bundling.ts';
 import { functionNames } from '../../infra/functions.ts';
+import { readOpenApi } from '../../infra/openapi/document.ts';
 import type { FunctionName } from '../../infra/routes.ts';
 
 /** Bytes of a function's files, also of those that are loaded late, about 5 % above what they were. Raise one only together with the reason, in one commit. */
@@ -13,12 +14,15 @@ const budgets: Readonly<Record<FunctionName, number>> = {
   'msteams-callback': 920_000,
   'confirm-flow': 1_020_000,
   sweep: 1_000_000,
-  integrations: 343_000,
+  integrations: 380_000,
   'channel-connections': 905_000,
+  'slack-authorize': 390_000,
   'channel-endpoints': 369_000,
-  // A fifth of it is the function; the document beside it is read only when somebody asks for it.
-  meta: 195_000,
+  meta: 30_000,
 };
+
+/** Bytes of the document that stands beside `meta`; it grows with every route, and is read only when somebody asks for it. */
+const documentBudget = 250_000;
 
 /** What a function does not use, it does not load. */
 const unwanted: Partial<Record<FunctionName, readonly string[]>> = {
@@ -39,7 +43,11 @@ try {
     }
     return { function: name, bytes, budget, 'used %': Math.round((bytes / budget) * 100) };
   });
+  const documentBytes = Buffer.byteLength(readOpenApi());
+  if (documentBytes > documentBudget)
+    faults.push(`openapi.json is ${documentBytes - documentBudget} bytes over its budget`);
   console.table(rows);
+  console.log(`openapi.json: ${documentBytes} bytes`);
   for (const fault of faults) console.error(fault);
   process.exitCode = faults.length === 0 ? 0 : 1;
 } finally {

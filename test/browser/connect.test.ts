@@ -147,4 +147,29 @@ describe('a person on a phone, without scripts', () => {
     expect(await page.getByText('You need not press anything again').isVisible()).toBe(true);
     expect(await fitsThePhone()).toBe(true);
   });
+
+  it('goes through the playground with a confirmation, and is connected only after it', async () => {
+    await page.goto(service.url);
+    await page.getByLabel('Integration').first().selectOption('slack');
+    await page.getByLabel('Subscriber id').first().fill('confirming');
+    await page
+      .getByLabel(/who may finish/i)
+      .first()
+      .selectOption('confirm');
+    const opened = page.context().waitForEvent('page');
+    await page.getByRole('button', { name: 'Connect', exact: true }).click();
+    const flow = await opened;
+    await flow.getByRole('button', { name: /continue/i }).waitFor();
+    await press(/continue/i, flow);
+    await press('Allow', flow);
+    expect(await flow.getByRole('heading', { level: 1 }).textContent()).toBe('Back at your product');
+    await page.goto(service.url);
+    const before = await page.locator('td', { hasText: 'confirming' }).count();
+
+    await press('Confirm', flow);
+
+    expect(before).toBe(0);
+    expect(await flow.locator('td', { hasText: 'confirming' }).isVisible()).toBe(true);
+    expect(complaints).toEqual([]);
+  });
 });

@@ -5,8 +5,8 @@ import { contoso } from '../../infra/local/pretend-microsoft/directory.ts';
 import { hashSecret, parseHandle } from '../../lib/flow/handle.ts';
 import { dynamoFlowStore } from '../../lib/store/flow-store.ts';
 import { keyOf } from '../../lib/store/keys.ts';
+import { changeConfigurations, deleteIntegrations } from '../support/change-integrations.ts';
 import { handleOf, startInstance } from '../support/instance.ts';
-import { changeConfigurations, deleteIntegration } from '../support/integration-row.ts';
 import { type Answer, startTestService, type TestEnvironment, type TestService } from '../support/service.ts';
 import { adele, createTeams, fiona, megan, type TeamsEnvironment, urlOf } from '../support/teams.ts';
 import { openBrowser, type Visitor } from '../support/visitor.ts';
@@ -440,7 +440,7 @@ describe('a confirmation', () => {
   it('finds an integration that is gone, and lets the token go', async () => {
     const own = await createConfirming();
     const flow = await handedOver({}, {}, own);
-    await deleteIntegration(service, own);
+    await deleteIntegrations(service, own);
     const before = service.slack.count('auth.revoke');
 
     const answer = await confirm({ handle: flow.handle, subscriberId: flow.subscriberId }, own.apiKey);

@@ -177,12 +177,12 @@ describe('POST /v1/channel-connections/{identifier}/token', () => {
     await ask(environment);
 
     const handedOut = service.lines.slice(before).filter(({ message }) => message === 'token handed out');
-    const { connectionKey, grantId, tokenFingerprint, apiKeyId, environmentId } = handedOut[0]?.fields ?? {};
+    const { connectionKey, grantId, fingerprint, apiKeyId, environmentId } = handedOut[0]?.fields ?? {};
     expect(handedOut).toHaveLength(2);
-    expect(handedOut[1]?.fields).toMatchObject({ connectionKey, grantId, tokenFingerprint, apiKeyId });
+    expect(handedOut[1]?.fields).toMatchObject({ connectionKey, grantId, fingerprint, apiKeyId });
     expect(environmentId).toBe(environment.environmentId);
     expect(connectionKey).toMatch(/^[0-9a-f]{64}$/);
-    expect(tokenFingerprint).toMatch(/^[0-9a-f]{32}$/);
+    expect(fingerprint).toMatch(/^[0-9a-f]{32}$/);
     expect(environment.apiKey).toContain(String(apiKeyId));
     const lines = JSON.stringify(service.lines);
     for (const secret of [accessToken, refreshToken, environment.apiKey]) expect(lines).not.toContain(secret);

@@ -175,7 +175,13 @@ describe('the conditional rules', () => {
       400,
       /returnUrl/,
     ],
-    [linkUser, { integrationIdentifier: 'slack', subscriberId: 'a', userScope: ['openid'] }, 400, /Sign in with Slack/],
+    [connect, { integrationIdentifier: 'slack', subscriberId: 'a', scope: ['openid'] }, 400, /Sign in with Slack/],
+    [
+      linkUser,
+      { integrationIdentifier: 'slack', subscriberId: 'a', userScope: ['openid', 'email', 'identity.basic'] },
+      400,
+      /not with: identity\.basic/,
+    ],
     [connect, ['not', 'an', 'object'], 422, /body/],
     [
       connect,

@@ -167,14 +167,14 @@ describe('a POST with an idempotency key', () => {
   });
 
   it('leaves nothing in the tables that could be replayed or tried out', async () => {
-    const answer = await call('k9');
+    const answer = await call('canary-key-9');
 
     const [record] = await records();
 
     const text = JSON.stringify(record);
     expect(text).not.toContain(answer.json.data._id);
     expect(text).not.toContain('canary-secret');
-    expect(text).not.toContain('k9');
+    expect(text).not.toContain('canary-key-9');
     expect(text).not.toContain(sha256Hex(JSON.stringify(integration)));
   });
 });

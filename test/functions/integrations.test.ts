@@ -338,7 +338,6 @@ describe('PUT /v1/integrations/{integrationId}', () => {
     [{ credentials: { ...valid.credentials, certificate: 'no PEM' } }, 422, /credentials\.certificate: must be PEM/],
     [{ configurations: { bindings: 'direct' } }, 422, /bindings/],
     [{ configurations: { scopes: 'chat:write' } }, 422, /scopes/],
-    [{ configurations: { binding: 'confirm' } }, 400, /not supported yet/],
     [{ _environmentId: unknownId, name: 'Taken over' }, 403, /scoped to a single environment/],
     [{ identifier: 'another' }, 400, /identifier of an integration cannot be changed/],
     [{}, 400, /^No properties found for update$/],

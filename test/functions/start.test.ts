@@ -2,8 +2,8 @@ import { ScanCommand } from '@aws-sdk/lib-dynamodb';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { hashSecret, parseHandle } from '../../lib/flow/handle.ts';
 import { dynamoFlowStore } from '../../lib/store/flow-store.ts';
+import { changeConfigurations, deleteIntegrations } from '../support/change-integrations.ts';
 import { startInstance } from '../support/instance.ts';
-import { changeConfigurations, deleteIntegration } from '../support/integration-row.ts';
 import { type Answer, startTestService, type TestEnvironment, type TestService } from '../support/service.ts';
 import { createTeams, urlOf } from '../support/teams.ts';
 import { openBrowser } from '../support/visitor.ts';
@@ -341,7 +341,7 @@ describe('a start link', () => {
   it('of an integration that is gone says so', async () => {
     const own = await service.createTestEnvironment({ configurations: { binding: 'browser' } });
     const url = await service.connectUrl(own);
-    await deleteIntegration(service, own);
+    await deleteIntegrations(service, own);
 
     const page = await service.request('GET', url);
     const pressed = await openBrowser(service).press(url);

@@ -514,6 +514,22 @@ describe('a grant that is let go while it is refreshed', () => {
     expect(instance.got).toHaveLength(2);
     expect(await tools.worksAtSlack(instance.got[0] ?? '')).toBe(false);
   });
+
+  it('ends without the app, which a token that a caller brought meanwhile lives on', async () => {
+    const environment = await tools.connected({ configurations: { revoke: 'uninstall' } });
+    const [revoked, uninstalled] = [service.slack.count('auth.revoke'), service.slack.count('apps.uninstall')];
+    const instance = recordingInstance(async () => {
+      const update = { workspace: { id: acme.id }, auth: { accessToken: 'xoxb-of-the-caller' } };
+      const { status } = await service.api(environment.apiKey, 'PATCH', '/v1/channel-connections/mine', update);
+      expect(status).toBe(200);
+    });
+
+    await verifyAt(instance, environment);
+
+    expect(await tools.worksAtSlack(instance.got[0] ?? '')).toBe(false);
+    expect(service.slack.count('auth.revoke') - revoked).toBe(1);
+    expect(service.slack.count('apps.uninstall') - uninstalled).toBe(0);
+  });
 });
 
 describe('a token that does not rotate', () => {

@@ -3,7 +3,8 @@ import { type Connection, derivedIdentifier } from '../../lib/connection/connect
 import { randomObjectId } from '../../lib/crypto.ts';
 import { dynamoConnectionStore } from '../../lib/store/connection-store.ts';
 import type { Database } from '../../lib/store/database.ts';
-import { aConnection, builtAt } from '../support/builders.ts';
+import { dynamoIntegrationStore } from '../../lib/store/integration-store.ts';
+import { aConnection, anIntegration, builtAt, isoTime } from '../support/builders.ts';
 
 const tenMinutes = 10 * 60_000;
 
@@ -266,6 +267,34 @@ export function describeConnectionStore(database: () => Database): void {
 
         expect(await Promise.all(others)).toEqual([true, true, true, true]);
       });
+
+      it('gives away the name of a connection whose integration is being deleted', async () => {
+        const { connections, connection, claim, environmentId } = setup();
+        const integrations = dynamoIntegrationStore(database());
+        const { integrationId, ...integration } = anIntegration({ environmentId });
+        await integrations.create({ integrationId, ...integration }, builtAt);
+        const old = connection({ integrationId, identifier: 'acme' });
+        await claim('acme', old);
+        await connections.put(old, undefined);
+        const next = connection({ subscriberId: 'subscriber-2' });
+
+        const before = await claim('acme', next, builtAt + 100 * tenMinutes);
+        await integrations.beginDeletion(environmentId, integrationId, builtAt);
+
+        expect([before, await claim('acme', next)]).toEqual([false, true]);
+      });
+    });
+
+    it('gives the living connections of an integration, oldest first', async () => {
+      const { connections, connection, environmentId } = setup();
+      const own = (subscriberId: string, overrides: Partial<Connection> = {}) =>
+        connection({ integrationId: 'own', subscriberId, ...overrides });
+      const [newer, older] = [own('newer', { createdAt: isoTime(2) }), own('older', { createdAt: isoTime(1) })];
+      const others = [own('gone', { deletedAt: builtAt }), connection()];
+      for (const each of [newer, older, ...others]) await connections.put(each, undefined);
+
+      expect(await Array.fromAsync(connections.ofIntegration(environmentId, 'own'))).toEqual([older, newer]);
+      expect(await Array.fromAsync(connections.ofIntegration(randomObjectId(), 'own'))).toEqual([]);
     });
   });
 }

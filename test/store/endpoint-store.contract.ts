@@ -308,5 +308,16 @@ export function describeEndpointStore(database: () => Database): void {
         expect(await endpoints.listThroughConnection(randomObjectId(), 'connection-1')).toEqual([]);
       });
     });
+
+    it('gives the living endpoints of an integration, oldest first', async () => {
+      const { endpoints, environmentId } = setup();
+      const own = (overrides: Partial<Endpoint>) => anEndpoint({ environmentId, integrationId: 'own', ...overrides });
+      const [newer, older, gone] = [own({ createdAt: isoTime(2) }), own({ createdAt: isoTime(1) }), own({})];
+      for (const each of [newer, older, gone, anEndpoint({ environmentId })]) await endpoints.putIfNewer(each);
+      await endpoints.remove(gone, { asOf: builtAt + 1, flowId: 'flow-2' });
+
+      expect(await Array.fromAsync(endpoints.ofIntegration(environmentId, 'own'))).toEqual([older, newer]);
+      expect(await Array.fromAsync(endpoints.ofIntegration(randomObjectId(), 'own'))).toEqual([]);
+    });
   });
 }

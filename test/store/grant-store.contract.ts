@@ -157,6 +157,13 @@ export function describeGrantStore(database: () => Database): void {
         expect(await grants.putIfLater(later, builtAt)).toBe(written);
       });
 
+      it('gives way to one that needs a new approval and expires later: a refresh may still save it', async () => {
+        const { grants, grant, put } = setup();
+        await put({ tokenExpiresAt: 100, status: 'reauthorization_required' });
+
+        expect(await grants.putIfLater(grant({ tokenExpiresAt: 99, asOf: builtAt + 1 }), builtAt)).toBe(false);
+      });
+
       it('replaces what has ended, however long it would have lasted', async () => {
         const { grants, grant, put } = setup();
         const ending = await grants.beginRevocation(await put({ tokenExpiresAt: 100 }), revocation);
@@ -331,6 +338,13 @@ export function describeGrantStore(database: () => Database): void {
         expect(await stored()).toEqual({ ...grant(), version: 2 });
       });
 
+      it('takes one that needs a new approval', async () => {
+        const { grants, environmentId, grantId, put } = setup();
+        await put({ status: 'reauthorization_required' });
+
+        expect(await grants.renew(environmentId, grantId)).toBe(true);
+      });
+
       it('refuses a grant that is being revoked, was revoked or never was', async () => {
         const { grants, environmentId, grantId, put } = setup();
         const results = [await grants.renew(environmentId, grantId)];
@@ -460,6 +474,31 @@ export function describeGrantStore(database: () => Database): void {
         expect(await grants.announceRevocation(announcement())).toEqual(announcement());
         expect(await grants.announceRevocation(announcement({ flowId: 'flow-3' }))).toBeUndefined();
       });
+    });
+
+    it('gives the grants of an integration that are not over', async () => {
+      const { grants, environmentId } = setup();
+      const put = async (accountId: string, integrationId = 'own') => {
+        const account = { id: accountId, kind: 'workspace' } as const;
+        const made = aGrant({ environmentId, integrationId, account });
+        await grants.putIfNewer(made, builtAt);
+        return (await grants.get(environmentId, made.grantId)) as Grant;
+      };
+      const listed = async () => {
+        const found = await Array.fromAsync(grants.ofIntegration(environmentId, 'own'));
+        return found.map(({ account }) => account.id).sort();
+      };
+      const [active, erased, revoking] = [await put('active'), await put('erased'), await put('revoking')];
+      await put('other', 'other');
+
+      await grants.erase(erased, { asOf: builtAt + 1, flowId: 'flow-2' });
+      const ending = (await grants.beginRevocation(revoking, revocation)) as Grant;
+      const during = await listed();
+      await grants.endRevocation(ending);
+
+      expect(during).toEqual(['active', 'revoking']);
+      expect(await listed()).toEqual([active.account.id]);
+      expect(await Array.fromAsync(grants.ofIntegration(randomObjectId(), 'own'))).toEqual([]);
     });
 
     describe('endRevocation', () => {

@@ -1,14 +1,16 @@
-import { PutCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
+import { PutCommand } from '@aws-sdk/lib-dynamodb';
 import { describe, expect, it } from 'vitest';
 import { randomObjectId } from '../../lib/crypto.ts';
 import type { Integration } from '../../lib/integration/integration.ts';
-import { claimAlias } from '../../lib/store/alias.ts';
+import { claimAlias, getAlias } from '../../lib/store/alias.ts';
 import { type Database, schemaVersion } from '../../lib/store/database.ts';
+import { dynamoDueStore } from '../../lib/store/due-store.ts';
 import { dynamoIntegrationStore } from '../../lib/store/integration-store.ts';
 import { keyOf } from '../../lib/store/keys.ts';
 import { anIntegration, builtAt, isoTime } from '../support/builders.ts';
 
 const tenMinutes = 10 * 60_000;
+const deletedAt = builtAt + 1;
 
 export function describeIntegrationStore(database: () => Database): void {
   describe('dynamoIntegrationStore', () => {
@@ -26,18 +28,10 @@ export function describeIntegrationStore(database: () => Database): void {
       return { environmentId, integrations, clientId, integration, created };
     }
 
-    /** What deleting does first. */
-    async function markDeleting({ integrationId }: Integration) {
-      const { client, tables } = database();
-      await client.send(
-        new UpdateCommand({
-          TableName: tables.connections,
-          Key: keyOf.integration(integrationId),
-          UpdateExpression: 'SET #state = :deleting',
-          ExpressionAttributeNames: { '#state': 'state' },
-          ExpressionAttributeValues: { ':deleting': 'deleting' },
-        }),
-      );
+    async function markDeleting({ environmentId, integrationId }: Integration) {
+      const deleting = await dynamoIntegrationStore(database()).beginDeletion(environmentId, integrationId, deletedAt);
+      if (!deleting) throw new Error('no such integration');
+      return deleting;
     }
 
     describe('create', () => {
@@ -169,7 +163,77 @@ export function describeIntegrationStore(database: () => Database): void {
       expect(await integrations.get(made.integrationId)).toBeUndefined();
       expect(await integrations.find(environmentId, 'slack')).toBeUndefined();
       expect(await integrations.list(environmentId)).toEqual([]);
-      expect(await integrations.getEvenDeleting(made.integrationId)).toEqual({ ...made, state: 'deleting' });
+      expect(await integrations.getEvenDeleting(made.integrationId)).toMatchObject({
+        ...made,
+        state: 'deleting',
+        deletedAt,
+        revision: expect.not.stringMatching(made.revision ?? ''),
+      });
+    });
+
+    describe('beginDeletion', () => {
+      it('happens once, and in the integration’s own environment', async () => {
+        const { integrations, created, environmentId } = setup();
+        const { integrationId } = await created();
+
+        expect(await integrations.beginDeletion(randomObjectId(), integrationId, builtAt)).toBeUndefined();
+        expect(await integrations.beginDeletion(environmentId, integrationId, builtAt)).toMatchObject({
+          integrationId,
+        });
+        expect(await integrations.beginDeletion(environmentId, integrationId, builtAt)).toBeUndefined();
+        expect(await integrations.beginDeletion(environmentId, randomObjectId(), builtAt)).toBeUndefined();
+      });
+
+      it('is not undone by whoever read the integration before', async () => {
+        const { integrations, created } = setup();
+        const made = await created();
+        await markDeleting(made);
+
+        expect(await integrations.replace({ ...made, revision: 'changed' }, made, builtAt)).toBe(false);
+        expect(await integrations.get(made.integrationId)).toBeUndefined();
+      });
+
+      it('makes the integration due for the sweep, a minute later and when that says', async () => {
+        const { integrations, created } = setup();
+        const { integrationId } = await markDeleting(await created());
+        const due = dynamoDueStore(database());
+        const isTaken = async (at: number) =>
+          (await due.takeDue(at, 10_000)).find(({ row }) => row.integrationId === integrationId)?.row as Integration;
+
+        const early = await isTaken(deletedAt + 59_999);
+        const first = await isTaken(deletedAt + 60_000);
+        await integrations.lookAgain(first, deletedAt + tenMinutes);
+        const between = await isTaken(deletedAt + tenMinutes - 1);
+        const second = await isTaken(deletedAt + tenMinutes);
+
+        expect([early, between]).toEqual([undefined, undefined]);
+        expect([first, second]).toMatchObject([{ integrationId }, { integrationId }]);
+      });
+    });
+
+    describe('remove', () => {
+      it('takes away the row, the identifier and the use of the app', async () => {
+        const { integrations, created, integration, environmentId } = setup();
+        const deleting = await markDeleting(await created());
+
+        await integrations.remove(deleting);
+        await integrations.remove(deleting);
+
+        const twin = integration({ identifier: 'twin' });
+        expect(await integrations.getEvenDeleting(deleting.integrationId)).toBeUndefined();
+        expect(await integrations.sharesClient(twin, builtAt)).toBe(false);
+        expect(await getAlias(database(), keyOf.integrationAlias(environmentId, 'slack'))).toBeUndefined();
+      });
+
+      it('leaves the identifier to whoever has it by now', async () => {
+        const { integrations, created, environmentId } = setup();
+        const deleting = await markDeleting(await created());
+        const next = await created();
+
+        await integrations.remove(deleting);
+
+        expect(await integrations.find(environmentId, 'slack')).toEqual(next);
+      });
     });
 
     describe('list', () => {

@@ -259,10 +259,10 @@ describe('a connection that is ended while the indexes lag', () => {
     await indexes.catchUp();
 
     const due = await dynamoDueStore(database).takeDue(builtAt + 61_000, 10);
-    for (const row of due) if (row.kind === 'connection') await settleConnection(deps, row.connection);
+    for (const { kind, row } of due) if (kind === 'connection') await settleConnection(deps, row);
 
     expect(overlooked).toEqual(endpoint);
-    expect(due).toMatchObject([{ kind: 'connection', connection: { subjectKey: connection.subjectKey } }]);
+    expect(due).toMatchObject([{ kind: 'connection', row: { subjectKey: connection.subjectKey } }]);
     expect(await endpoints.find(environmentId, endpoint.identifier)).toBeUndefined();
     expect(await endpoints.find(environmentId, newer.identifier)).toEqual(newer);
     await indexes.catchUp();

@@ -23,6 +23,7 @@ export async function storesOf(
     integrationId: await integrationIdOf(service, environment),
     client: new DynamoDBClient(localClientConfig(service.db.endpoint)),
     now: service.now,
+    log: service.log,
     ...overrides,
   };
   return { options, installations: installationStore(options), states: stateStore(options) };

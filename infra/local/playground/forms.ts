@@ -12,19 +12,39 @@ export const apiPaths = {
   link: '/v1/integrations/channel-endpoints/oauth',
 } as const satisfies Record<FormName, string>;
 
+export const confirmPath = '/v1/integrations/chat/oauth/confirm';
+
+/** Where the browser brings the handle of a flow that is to be confirmed; the local integrations have it registered. */
+export function confirmationUrl(publicUrl: string): string {
+  return `${publicUrl}/playground/confirm`;
+}
+
 /** The API's request for a form. What is left empty is left out; the API judges the rest. */
-export function bodyOf(form: FormName, values: FormValues, integrations: readonly Integration[]) {
-  const { contextType = '', contextId = '' } = values;
+export function bodyOf(form: FormName, values: FormValues, integrations: readonly Integration[], publicUrl: string) {
+  const binding = values['binding'] || undefined;
   return {
     integrationIdentifier: values['integration'],
-    subscriberId: values['subscriberId'] || undefined,
+    ...whomOf(values),
     connectionIdentifier: values['connectionIdentifier'] || undefined,
-    context: contextType || contextId ? { [contextType]: contextId } : undefined,
+    binding,
+    returnUrl: binding === 'confirm' ? confirmationUrl(publicUrl) : undefined,
     ...(form === 'connect' && {
       scope: scopesOf(values, integrations),
       connectionMode: values['connectionMode'] || undefined,
       autoLinkUser: values['autoLinkUser'] ? true : undefined,
     }),
+  };
+}
+
+/** What your backend would confirm: the user of its session, and not what the browser says. */
+export function confirmBodyOf(values: FormValues) {
+  return { handle: values['handle'] ?? '', ...whomOf(values) };
+}
+
+function whomOf({ subscriberId, contextType = '', contextId = '' }: FormValues) {
+  return {
+    subscriberId: subscriberId || undefined,
+    context: contextType || contextId ? { [contextType]: contextId } : undefined,
   };
 }
 
@@ -65,6 +85,7 @@ export function connectForm(values: FormValues, integrations: readonly Integrati
 <h2>Connect a workspace or tenant</h2>
 <form method="post" action="/playground/connect" target="_blank">
 <div class="pair">${integrationField(values, integrations)}${textField(values, 'subscriberId', 'Subscriber id')}</div>
+${bindingField(values)}
 <label>Connection mode
 <select name="connectionMode">${['', 'subscriber', 'shared'].map((value) => option(value, value || 'not given', value === mode))}</select></label>
 ${checkbox(values, 'autoLinkUser', 'Also link the person who approves (autoLinkUser)')}
@@ -89,12 +110,27 @@ export function linkForm(
 <form method="post" action="/playground/link" target="_blank">
 ${integrationField(values, integrations)}
 ${textField(values, 'subscriberId', 'Subscriber id')}
+${bindingField(values)}
 ${textField(values, 'connectionIdentifier', 'Connection identifier', "the subscriber's own", 'connections')}
 <datalist id="connections">${connections.map(({ identifier }) => option(identifier, identifier, false))}</datalist>
 <details${(values['contextType'] || values['contextId']) && OPEN}><summary>Context</summary>
 ${contextFields(values)}
 </details>
 <button>Link</button>
+</form>
+</section>`;
+}
+
+/** Shown where the browser comes back with a handle. Nothing is confirmed by opening it. */
+export function confirmForm(handle: string, values: FormValues): Html {
+  return html`<p>The person has approved, and nothing is connected yet. Your backend now confirms for the user of its own session. Say another one, and the flow is over.</p>
+<section>
+<h2>Confirm <small>POST ${confirmPath}</small></h2>
+<form method="post" action="/playground/confirm">
+<input type="hidden" name="handle" value="${handle}">
+${textField(values, 'subscriberId', 'Subscriber id of the session')}
+${contextFields(values)}
+<button>Confirm</button>
 </form>
 </section>`;
 }
@@ -108,6 +144,17 @@ function integrationField(values: FormValues, integrations: readonly Integration
   const choices = new Set([...identifiers, integration]);
   return html`<label>Integration
 <select name="integration">${[...choices].map((choice) => option(choice, choice, choice === integration))}</select></label>`;
+}
+
+function bindingField(values: FormValues): Html {
+  const binding = values['binding'] ?? '';
+  const choices = [
+    ['', "the integration's"],
+    ['browser', 'browser: only the browser that pressed Continue'],
+    ['confirm', 'confirm: only after your backend has confirmed'],
+  ] as const;
+  return html`<label>Who may finish (binding)
+<select name="binding">${choices.map(([value, label]) => option(value, label, value === binding))}</select></label>`;
 }
 
 function contextFields(values: FormValues): Html {

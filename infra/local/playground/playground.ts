@@ -2,7 +2,18 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import * as z from 'zod/mini';
 import { isLoopback } from '../../../lib/config.ts';
 import { type Html, html } from '../pretend-slack/html.ts';
-import { apiPaths, bodyOf, connectForm, type FormName, type FormValues, linkForm, requestSection } from './forms.ts';
+import {
+  apiPaths,
+  bodyOf,
+  confirmBodyOf,
+  confirmForm,
+  confirmPath,
+  connectForm,
+  type FormName,
+  type FormValues,
+  linkForm,
+  requestSection,
+} from './forms.ts';
 import { sendPage, sendRedirect, sendText } from './page.ts';
 import { rowsContent, type TableRows } from './rows.ts';
 import { connectionRow, connectionsTable, endpointRow, endpointsTable, integrationRow } from './tables.ts';
@@ -40,10 +51,11 @@ const maxDrainedBytes = 16 * maxFormBytes;
 export function createPlayground(options: PlaygroundOptions) {
   const first: FormValues = { subscriberId: 'user-1' };
   const values = { connect: first, link: first };
+  let lastForm: FormName = 'connect';
   let lastRequest: { path: string; body: unknown } | undefined;
 
   return async function playground(request: IncomingMessage, response: ServerResponse): Promise<boolean> {
-    const [path = ''] = (request.url ?? '').split('?', 1);
+    const [path = '', query = ''] = (request.url ?? '').split('?', 2);
     const method = request.method === 'HEAD' ? 'GET' : request.method;
     if (!path.startsWith('/playground/') && !(path === '/' && method === 'GET')) return false;
     const refusal = refusalOf(request, options.publicUrl);
@@ -51,23 +63,45 @@ export function createPlayground(options: PlaygroundOptions) {
     else if (path === '/') await showHome(response);
     else if (method === 'POST' && path === '/playground/connect') await submit(request, response, 'connect');
     else if (method === 'POST' && path === '/playground/link') await submit(request, response, 'link');
-    else if (method === 'GET' && path === '/playground/rows') {
+    else if (path === '/playground/confirm') {
+      if (method === 'POST') await confirm(request, response);
+      else await showReturn(response, new URLSearchParams(query));
+    } else if (method === 'GET' && path === '/playground/rows') {
       sendPage(response, options, 200, 'What is stored', rowsContent(await options.dumpRows()));
     } else sendText(response, 404, 'There is no such page. The playground is at /');
     return true;
   };
 
   async function submit(request: IncomingMessage, response: ServerResponse, form: FormName): Promise<void> {
-    const text = await readForm(request);
-    if (text === undefined) return sendText(response, 413, 'The form is larger than 64 KB.', { connection: 'close' });
-    const sent = Object.fromEntries([...new URLSearchParams(text)].map(([name, value]) => [name, value.trim()]));
+    const sent = await readValues(request, response);
+    if (!sent) return;
     values[form] = sent;
+    lastForm = form;
     const { rows: integrations } = await list(options, '/v1/integrations', integrationRow);
-    lastRequest = { path: apiPaths[form], body: bodyOf(form, sent, integrations) };
+    lastRequest = { path: apiPaths[form], body: bodyOf(form, sent, integrations, options.publicUrl) };
     const answer = await call(options, 'POST', lastRequest.path, lastRequest.body);
     const issued = z.object({ data: z.object({ url: z.url() }) }).safeParse(answer.body);
     if (answer.status === 201 && issued.success) sendRedirect(response, issued.data.data.url);
     else await showHome(response, answer);
+  }
+
+  async function confirm(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const sent = await readValues(request, response);
+    if (!sent) return;
+    lastRequest = { path: confirmPath, body: confirmBodyOf(sent) };
+    const answer = await call(options, 'POST', lastRequest.path, lastRequest.body);
+    if (answer.status === 200) sendRedirect(response, '/');
+    else await showHome(response, answer);
+  }
+
+  /** What a product would have at its return URL. */
+  async function showReturn(response: ServerResponse, query: URLSearchParams): Promise<void> {
+    const handle = query.get('handle');
+    const content =
+      handle === null
+        ? html`<p>The flow came back with the status <code>${query.get('status') ?? 'none'}</code> ${query.get('error') ?? ''}. See the <a href="/">playground</a>.</p>`
+        : confirmForm(handle, values[lastForm]);
+    sendPage(response, options, 200, 'Back at your product', content);
   }
 
   async function showHome(response: ServerResponse, refusal?: ApiAnswer): Promise<void> {
@@ -112,6 +146,14 @@ function refusalOf(request: IncomingMessage, publicUrl: string): string | undefi
   const fromElsewhere =
     (origin !== undefined && origin !== `http://${given}`) || !/^(same-origin|none)$/.test(String(site));
   return request.method === 'POST' && fromElsewhere ? 'This form was sent from another site.' : undefined;
+}
+
+async function readValues(request: IncomingMessage, response: ServerResponse): Promise<FormValues | undefined> {
+  const text = await readForm(request);
+  if (text === undefined) sendText(response, 413, 'The form is larger than 64 KB.', { connection: 'close' });
+  return text === undefined
+    ? undefined
+    : Object.fromEntries([...new URLSearchParams(text)].map(([name, value]) => [name, value.trim()]));
 }
 
 async function readForm(request: IncomingMessage): Promise<string | undefined> {

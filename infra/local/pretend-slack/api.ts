@@ -1,12 +1,11 @@
-import { hasSecret } from './apps.ts';
 import { type Account, findAccount } from './directory.ts';
 import { SlackError } from './errors.ts';
 import type { Grant } from './grants.ts';
-import { type Client, type OAuthAccessDeps, oauthAccess } from './oauth-access.ts';
+import { type Client, type OAuthAccessDeps, oauthAccess, requireApp } from './oauth-access.ts';
+import { type OpenIdTokenDeps, openIdToken } from './openid-token.ts';
 import { derivedId } from './tokens.ts';
 
-export interface ApiDeps extends OAuthAccessDeps {
-  readonly now: () => number;
+export interface ApiDeps extends OAuthAccessDeps, OpenIdTokenDeps {
   readonly messages: PostedMessage[];
 }
 
@@ -44,6 +43,8 @@ function dispatch(deps: ApiDeps, method: string, { form, isPost, authorization }
   switch (isPost ? method : '') {
     case 'oauth.v2.access':
       return oauthAccess(deps, clientOf(form, authorization), form);
+    case 'openid.connect.token':
+      return openIdToken(deps, clientOf(form, authorization), form);
     case 'auth.test':
       return testAuth(deps, deps.grants.verify(token));
     case 'auth.revoke':
@@ -93,13 +94,7 @@ function revoke({ grants }: ApiDeps, token: string | undefined, isTest: boolean)
 
 /** @see https://docs.slack.dev/reference/methods/apps.uninstall */
 function uninstall({ apps, grants }: ApiDeps, client: Client, token: string | undefined) {
-  const app = apps.find(client.id);
-  if (!app) {
-    throw new SlackError('invalid_client_id');
-  }
-  if (!hasSecret(app, client.secret)) {
-    throw new SlackError('bad_client_secret');
-  }
+  const app = requireApp(apps, client);
   const grant = grants.verify(token);
   if (grant.appId !== app.appId) {
     throw new SlackError('client_id_token_mismatch');

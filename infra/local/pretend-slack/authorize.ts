@@ -2,6 +2,7 @@ import { type App, type Apps, allowsRedirectUri } from './apps.ts';
 import type { Approval, Codes } from './codes.ts';
 import { type Account, accounts, findAccount } from './directory.ts';
 import { SlackError } from './errors.ts';
+import { type BadIdToken, badIdTokens } from './id-token.ts';
 import { type MisbehaviourKind, misbehaviourKinds } from './misbehaviour.ts';
 
 /** An authorization request that passed every check, so that its redirect URI may be used. */
@@ -12,17 +13,22 @@ export interface AuthorizationRequest {
   readonly state: string | null;
   readonly botScopes: readonly string[];
   readonly userScopes: readonly string[];
+  /** Of Sign in with Slack. */
+  readonly signIn?: { readonly nonce: string | null };
   /** Where `team` points; only a preselection, as at Slack, where the person may pick another one. */
   readonly account: Account;
 }
+
+export const authorizePaths = { install: '/oauth/v2/authorize', signIn: '/openid/connect/authorize' } as const;
 
 /**
  * Nothing wrong here ever leads to a redirect: Slack shows these errors on a page of its own.
  *
  * @see https://docs.slack.dev/authentication/installing-with-oauth
- * @throws {SlackError} `invalid_client_id`, `bad_redirect_uri`, `invalid_scope`, `no_scopes`
+ * @throws {SlackError} `invalid_client_id`, `bad_redirect_uri`, `invalid_scope`, `no_scopes`, `invalid_response_type`
  */
-export function parseAuthorizationRequest(apps: Apps, query: URLSearchParams): AuthorizationRequest {
+export function parseAuthorizationRequest(apps: Apps, path: string, query: URLSearchParams): AuthorizationRequest {
+  const isSignIn = path === authorizePaths.signIn;
   const app = apps.find(query.get('client_id'));
   if (!app) {
     throw new SlackError('invalid_client_id', { value: query.get('client_id') ?? '' });
@@ -32,9 +38,13 @@ export function parseAuthorizationRequest(apps: Apps, query: URLSearchParams): A
   if (!redirectUri || !allowsRedirectUri(app, redirectUri)) {
     throw new SlackError('bad_redirect_uri', { value: redirectUri ?? '' });
   }
-  const botScopes = parseScopes(query.get('scope'));
-  const userScopes = parseScopes(query.get('user_scope'));
-  refuseMixedIdentity(botScopes, userScopes);
+  const botScopes = isSignIn ? [] : parseScopes(query.get('scope'), ',');
+  const userScopes = isSignIn ? parseScopes(query.get('scope'), ' ') : parseScopes(query.get('user_scope'), ',');
+  if (isSignIn) {
+    requireSignIn(query.get('response_type'), userScopes);
+  } else {
+    refuseMixedIdentity(botScopes, userScopes);
+  }
   const account = findAccount(query.get('team')) ?? (accounts[0] as Account);
   return {
     app,
@@ -44,6 +54,7 @@ export function parseAuthorizationRequest(apps: Apps, query: URLSearchParams): A
     botScopes,
     userScopes,
     account,
+    ...(isSignIn && { signIn: { nonce: query.get('nonce') } }),
   };
 }
 
@@ -71,10 +82,15 @@ function approvalOf(request: AuthorizationRequest, form: URLSearchParams): Appro
   }
   const kind = form.get('misbehave') ?? '';
   const misbehaviour = Object.hasOwn(misbehaviourKinds, kind) ? { kind: kind as MisbehaviourKind } : undefined;
-  const { redirectUri, redirectUriSent } = request;
+  const bad = form.get('bad_id_token') ?? '';
+  const { redirectUri, redirectUriSent, signIn } = request;
   const { clientId } = request.app;
-  const approval = { clientId, redirectUri, redirectUriSent, account, person, botScopes, userScopes, channel };
-  return misbehaviour ? { ...approval, misbehaviour } : approval;
+  return {
+    ...{ clientId, redirectUri, redirectUriSent, account, person, botScopes, userScopes, channel },
+    ...(signIn && { signIn }),
+    ...(misbehaviour && { misbehaviour }),
+    ...(Object.hasOwn(badIdTokens, bad) && { badIdToken: bad as BadIdToken }),
+  };
 }
 
 function redirection({ redirectUri, state }: AuthorizationRequest, name: 'code' | 'error', value: string): string {
@@ -86,13 +102,24 @@ function redirection({ redirectUri, state }: AuthorizationRequest, name: 'code' 
   return url.href;
 }
 
-function parseScopes(list: string | null): string[] {
-  const scopes = list ? list.split(',') : [];
+function parseScopes(list: string | null, separator: ',' | ' '): string[] {
+  const scopes = list ? list.split(separator) : [];
   const wrong = scopes.find((scope) => !/^[a-z0-9_.:-]+$/.test(scope));
   if (wrong !== undefined) {
     throw new SlackError('invalid_scope', { value: wrong });
   }
   return [...new Set(scopes)];
+}
+
+/** @see https://docs.slack.dev/authentication/sign-in-with-slack */
+function requireSignIn(responseType: string | null, scopes: string[]): void {
+  if (responseType !== 'code') {
+    throw new SlackError('invalid_response_type', { value: responseType ?? '' });
+  }
+  const foreign = scopes.filter((scope) => !['openid', 'email', 'profile'].includes(scope));
+  if (foreign.length > 0 || !scopes.includes('openid')) {
+    throw new SlackError('invalid_scope', { value: foreign.join(',') });
+  }
 }
 
 /** The `identity.*` scopes are for people and come alone. @see https://api.slack.com/legacy/sign-in-with-slack */
@@ -101,6 +128,9 @@ function refuseMixedIdentity(botScopes: string[], userScopes: string[]): void {
   const identity = scopes.filter((scope) => scope.startsWith('identity.'));
   if (scopes.length === 0) {
     throw new SlackError('no_scopes');
+  }
+  if (scopes.includes('openid')) {
+    throw new SlackError('invalid_scope', { value: 'openid' });
   }
   if (identity.length > 0 && (identity.length < scopes.length || botScopes.length > 0)) {
     throw new SlackError('invalid_scope', { value: identity.join(',') });

@@ -1,5 +1,6 @@
 import type { Account, NamedId, Person } from './directory.ts';
 import { SlackError } from './errors.ts';
+import type { BadIdToken } from './id-token.ts';
 import type { Misbehaviour } from './misbehaviour.ts';
 import { randomHex } from './tokens.ts';
 
@@ -14,8 +15,11 @@ export interface Approval {
   readonly botScopes: readonly string[];
   readonly userScopes: readonly string[];
   readonly channel: NamedId;
+  /** Of Sign in with Slack, whose codes are for `openid.connect.token`; the others are for `oauth.v2.access`. */
+  readonly signIn?: { readonly nonce: string | null };
   /** Chosen on the consent page, for the first exchange of this code. */
   readonly misbehaviour?: Misbehaviour;
+  readonly badIdToken?: BadIdToken;
 }
 
 interface Code {
@@ -45,7 +49,12 @@ export class Codes {
   }
 
   /** One-time: the second exchange of a code fails as one of an unknown code does. */
-  spend(text: string | undefined, clientId: string, redirectUri: string | undefined): Approval {
+  spend(
+    text: string | undefined,
+    clientId: string,
+    redirectUri: string | undefined,
+    purpose: 'install' | 'sign_in',
+  ): Approval {
     const code = this.#codes.get(text ?? '');
     if (code?.spent) {
       this.reuses += 1;
@@ -54,6 +63,9 @@ export class Codes {
       throw new SlackError('invalid_code');
     }
     const { approval } = code;
+    if ((purpose === 'sign_in') !== (approval.signIn !== undefined)) {
+      throw new SlackError('invalid_code');
+    }
     if (redirectUri === undefined ? approval.redirectUriSent : redirectUri !== approval.redirectUri) {
       throw new SlackError('bad_redirect_uri');
     }

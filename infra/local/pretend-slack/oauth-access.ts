@@ -23,13 +23,7 @@ export interface Client {
  * @see https://docs.slack.dev/reference/methods/oauth.v2.access
  */
 export function oauthAccess(deps: OAuthAccessDeps, client: Client, form: Record<string, string>) {
-  const app = deps.apps.find(client.id);
-  if (!app) {
-    throw new SlackError('invalid_client_id');
-  }
-  if (!hasSecret(app, client.secret)) {
-    throw new SlackError('bad_client_secret');
-  }
+  const app = requireApp(deps.apps, client);
   const grantType = form['grant_type'] ?? 'authorization_code';
   if (grantType !== 'authorization_code' && grantType !== 'refresh_token') {
     throw new SlackError('invalid_grant_type');
@@ -37,9 +31,21 @@ export function oauthAccess(deps: OAuthAccessDeps, client: Client, form: Record<
   const answer =
     grantType === 'refresh_token'
       ? refresh(deps, app.appId, form['refresh_token'])
-      : exchange(deps, app, deps.codes.spend(form['code'], app.clientId, form['redirect_uri']));
+      : exchange(deps, app, deps.codes.spend(form['code'], app.clientId, form['redirect_uri'], 'install'));
   app.clientSecret ??= client.secret ?? '';
   return answer;
+}
+
+/** @throws {SlackError} `invalid_client_id`, `bad_client_secret` */
+export function requireApp(apps: Apps, client: Client): App {
+  const app = apps.find(client.id);
+  if (!app) {
+    throw new SlackError('invalid_client_id');
+  }
+  if (!hasSecret(app, client.secret)) {
+    throw new SlackError('bad_client_secret');
+  }
+  return app;
 }
 
 function exchange({ grants, url }: OAuthAccessDeps, { appId, tokenRotation }: App, approval: Approval) {

@@ -5,6 +5,7 @@ import { type Account, accounts } from './directory.ts';
 import type { SlackError } from './errors.ts';
 import type { Grants } from './grants.ts';
 import { Html, html } from './html.ts';
+import { badIdTokens } from './id-token.ts';
 import { type MisbehaviourKind, misbehaviourKinds } from './misbehaviour.ts';
 
 const style = new Html(`
@@ -74,6 +75,11 @@ ${
 <details><summary>Try what can go wrong</summary>
 <h2><label for="misbehave">Make Slack misbehave, once, when the code is exchanged</label></h2>
 <select id="misbehave" name="misbehave"><option value="">not at all</option>${misbehaviourOptions()}</select>
+${
+  request.signIn &&
+  html`<h2><label for="bad-id-token">Make the id_token wrong: it</label></h2>
+<select id="bad-id-token" name="bad_id_token"><option value="">is right</option>${Object.entries(badIdTokens).map(([kind, label]) => html`<option value="${kind}">${label}</option>`)}</select>`
+}
 <fieldset><legend>Decline a permission</legend>
 ${[...botScopes, ...userScopes].map((scope) => html`<label><input type="checkbox" name="declined" value="${scope}"> <code>${scope}</code></label>`)}
 </fieldset>

@@ -3,11 +3,12 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { type ApiDeps, type ApiRequest, callMethod, type PostedMessage } from './api.ts';
 import { Apps, type PretendSlackApp } from './apps.ts';
-import { decide, parseAuthorizationRequest } from './authorize.ts';
+import { authorizePaths, decide, parseAuthorizationRequest } from './authorize.ts';
 import { Codes } from './codes.ts';
 import { findAccount } from './directory.ts';
 import { SlackError } from './errors.ts';
 import { Grants } from './grants.ts';
+import { type BadIdToken, IdTokens } from './id-token.ts';
 import {
   jsonReply,
   type MisbehaviourKind,
@@ -56,11 +57,13 @@ interface Choice {
   channelId?: string;
   /** As if chosen on the page: once, for the exchange of this code. */
   misbehave?: MisbehaviourKind;
+  /** What is wrong with the id_token, at Sign in with Slack. */
+  badIdToken?: BadIdToken;
 }
 
 export interface PretendSlack {
   readonly url: string;
-  /** Every API call so far, also the ones that misbehaviour spoiled. */
+  /** Every API call so far, and `openid.connect.keys` for the published keys, also the ones that misbehaviour spoiled. */
   readonly calls: readonly RecordedCall[];
   readonly messages: readonly PostedMessage[];
   /** How often a spent code was sent again. */
@@ -69,6 +72,8 @@ export interface PretendSlack {
   registerApp(app: PretendSlackApp): void;
   count(method: string): number;
   misbehave(rule: MisbehaviourRule): void;
+  /** Id_tokens are signed by a new key from now on, the only published one. */
+  rotateKeys(): void;
   /** Ends all misbehaviour. */
   behave(): void;
   /** Opens the page and presses a button of it; the URL that the browser is sent to. Throws where Slack shows an error page. */
@@ -97,6 +102,7 @@ export async function startPretendSlack(options: PretendSlackOptions = {}): Prom
   const rules = new MisbehaviourRules();
   const calls: RecordedCall[] = [];
   const messages: PostedMessage[] = [];
+  const idTokens = new IdTokens();
   const closing = new AbortController();
   for (const app of options.apps ?? []) {
     apps.register(app);
@@ -109,7 +115,7 @@ export async function startPretendSlack(options: PretendSlackOptions = {}): Prom
   server.listen(port, '127.0.0.1');
   await once(server, 'listening');
   const url = `http://localhost:${(server.address() as AddressInfo).port}`;
-  const deps: ApiDeps = { apps, codes, grants, url, now, messages };
+  const deps: ApiDeps = { apps, codes, grants, idTokens, url, now, messages };
 
   async function respond(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { pathname, searchParams } = new URL(`${url}${request.url}`);
@@ -128,8 +134,12 @@ export async function startPretendSlack(options: PretendSlackOptions = {}): Prom
     query: URLSearchParams,
     body: string,
   ): Promise<Reply | undefined> {
-    if (path === '/oauth/v2/authorize') {
-      return authorize(request.method === 'POST' ? new URLSearchParams(body) : undefined, query);
+    if (isAuthorizePath(path)) {
+      return authorize(path, request.method === 'POST' ? new URLSearchParams(body) : undefined, query);
+    }
+    if (path === '/openid/connect/keys') {
+      calls.push({ method: 'openid.connect.keys', at: now(), form: {} });
+      return answer('openid.connect.keys', {}, () => idTokens.publish());
     }
     if (path.startsWith('/api/')) {
       const isPost = request.method === 'POST';
@@ -148,9 +158,9 @@ export async function startPretendSlack(options: PretendSlackOptions = {}): Prom
     return { status: 404, headers: pageHeaders, body: errorPage(new SlackError('not_found')) };
   }
 
-  function authorize(form: URLSearchParams | undefined, query: URLSearchParams): Reply {
+  function authorize(path: string, form: URLSearchParams | undefined, query: URLSearchParams): Reply {
     try {
-      const request = parseAuthorizationRequest(apps, query);
+      const request = parseAuthorizationRequest(apps, path, query);
       return form
         ? { status: 302, headers: { location: decide(codes, request, form), 'cache-control': 'no-store' }, body: '' }
         : { status: 200, headers: pageHeaders, body: consentPage(request, query) };
@@ -166,15 +176,23 @@ export async function startPretendSlack(options: PretendSlackOptions = {}): Prom
     const { form, authorization } = request;
     const grantType = form['grant_type'];
     calls.push({ method, at: now(), form, ...(authorization && { authorization }), ...(grantType && { grantType }) });
-    const act = () => callMethod(deps, method, request);
-    const chosen = method === 'oauth.v2.access' ? codes.takeMisbehaviour(form['code']) : undefined;
+    return answer(method, form, () => callMethod(deps, method, request));
+  }
+
+  async function answer(
+    method: string,
+    form: Record<string, string>,
+    act: () => Record<string, unknown>,
+  ): Promise<Reply | undefined> {
+    const isExchange = method === 'oauth.v2.access' || method === 'openid.connect.token';
+    const chosen = isExchange ? codes.takeMisbehaviour(form['code']) : undefined;
     const misbehaviour = chosen ?? rules.take(method);
     return misbehaviour ? misbehave(misbehaviour, act, closing.signal) : jsonReply(act());
   }
 
   async function approve(authorizeUrl: string, choice: Choice = {}): Promise<string> {
     const target = new URL(authorizeUrl);
-    if (target.port !== new URL(url).port || target.pathname !== '/oauth/v2/authorize') {
+    if (target.port !== new URL(url).port || !isAuthorizePath(target.pathname)) {
       throw new Error(`not an authorization URL of the pretend Slack at ${url}`);
     }
     const page = await fetch(target);
@@ -187,6 +205,7 @@ export async function startPretendSlack(options: PretendSlackOptions = {}): Prom
       user: choice.userId ?? account?.people[0]?.id ?? '',
       action: choice.action ?? 'allow',
       misbehave: choice.misbehave ?? '',
+      bad_id_token: choice.badIdToken ?? '',
       ...(choice.channelId && { channel: choice.channelId }),
     });
     for (const scope of choice.declinedScopes ?? []) {
@@ -207,6 +226,7 @@ export async function startPretendSlack(options: PretendSlackOptions = {}): Prom
     registerApp: (app) => apps.register(app),
     count: (method) => calls.filter((call) => call.method === method).length,
     misbehave: (rule) => rules.add(rule),
+    rotateKeys: () => idTokens.rotate(),
     behave: () => rules.clear(),
     approve,
     revokeToken: (token) => grants.revoke(token),
@@ -225,6 +245,10 @@ export async function startPretendSlack(options: PretendSlackOptions = {}): Prom
       await closed;
     },
   };
+}
+
+function isAuthorizePath(path: string): boolean {
+  return Object.values<string>(authorizePaths).includes(path);
 }
 
 async function refuseErrorPage(response: Response): Promise<string> {

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { hmacSha256Base64url } from '../../crypto.ts';
+import { nonceOf } from '../nonce.ts';
 
 /** What a sign-in asks for: who the person is, and nothing that has to be kept. */
 export const signInScopes = ['openid', 'profile', 'User.Read'] as const;
@@ -54,9 +55,4 @@ export function signInUrl(loginBaseUrl: string, request: TeamsAuthorizationReque
 /** RFC 7636: 43 characters, 256 bits. Derived, so that nothing has to be kept or sealed for it. */
 export function codeVerifierOf(stateSecret: string): string {
   return hmacSha256Base64url(stateSecret, 'pkce');
-}
-
-/** Ties the id_token to this sign-in (OpenID Connect Core 3.1.2.1). */
-export function nonceOf(stateSecret: string): string {
-  return hmacSha256Base64url(stateSecret, 'nonce');
 }

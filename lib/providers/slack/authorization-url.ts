@@ -1,3 +1,5 @@
+import { nonceOf } from '../nonce.ts';
+
 /** What a connect asks for when neither the request nor the integration names scopes. */
 export const defaultBotScopes = [
   'chat:write',
@@ -32,6 +34,40 @@ export function slackAuthorizationUrl(slackBaseUrl: string, request: SlackAuthor
   if ('bot' in request.scopes) query.set('scope', request.scopes.bot.join(','));
   else query.set('user_scope', request.scopes.user.join(','));
   return `${slackBaseUrl}/oauth/v2/authorize?${query}`;
+}
+
+/** What Sign in with Slack can be asked for; Slack refuses it beside any other scope. */
+const signInScopes: ReadonlySet<string> = new Set(['openid', 'email', 'profile']);
+
+/** Whether these scopes of a link_user make it Sign in with Slack. */
+export function isSignInWithSlack(userScopes: readonly string[]): boolean {
+  return userScopes.includes('openid');
+}
+
+/** Those that Sign in with Slack cannot be asked for. */
+export function foreignToSignIn(userScopes: readonly string[]): string[] {
+  return userScopes.filter((scope) => !signInScopes.has(scope));
+}
+
+export interface SlackSignInRequest extends Omit<SlackAuthorizationRequest, 'scopes'> {
+  readonly scopes: readonly string[];
+}
+
+/**
+ * Where a person signs in with Slack.
+ * @param stateSecret what the nonce is derived from
+ * @see https://docs.slack.dev/authentication/sign-in-with-slack
+ */
+export function slackSignInUrl(slackBaseUrl: string, request: SlackSignInRequest, stateSecret: string): string {
+  const query = new URLSearchParams({
+    response_type: 'code',
+    scope: request.scopes.join(' '),
+    state: request.state,
+    nonce: nonceOf(stateSecret),
+    client_id: request.clientId,
+    redirect_uri: request.redirectUri,
+  });
+  return `${slackBaseUrl}/openid/connect/authorize?${query}`;
 }
 
 /** What has to be registered at Slack. Made from configuration, never from a request's host. */

@@ -4,7 +4,7 @@ import { FlowFailure } from '../../flow/flow-failure.ts';
 import type { Integration } from '../../integration/integration.ts';
 import { runInstallProvider } from './run-install-provider.ts';
 import { answerForLibrary, isTransient, readAccessAnswer, type SlackAccessAnswer } from './slack-answer.ts';
-import { callSlack, type Fetch } from './slack-http.ts';
+import { callSlack, type Fetch, type SlackResponse } from './slack-http.ts';
 
 export interface ExchangeDeps {
   readonly slackBaseUrl: string;
@@ -46,9 +46,7 @@ export async function exchangeCode(
     code,
     exchange: async (url, init) => {
       const asOf = deps.now();
-      const response = await callSlack(deps.fetch, url, init, exchangeTimeoutMilliseconds).catch((cause: unknown) => {
-        throw new FlowFailure('exchange_outcome_unknown', { cause });
-      });
+      const response = await sendCode(deps.fetch, url, init);
       const read = readAccessAnswer(response.status, response.body);
       if (read.kind === 'unreadable') throw new FlowFailure('provider_unavailable');
       if (read.kind === 'refused') throw refusal(read.error);
@@ -96,7 +94,15 @@ function runOf(deps: ExchangeDeps, integration: Integration, flow: Flow) {
   };
 }
 
-function refusal(error: string): FlowFailure {
+/** One try. @throws FlowFailure without a whole answer: the code may be spent */
+export function sendCode(send: Fetch, url: string, init: RequestInit): Promise<SlackResponse> {
+  return callSlack(send, url, init, exchangeTimeoutMilliseconds).catch((cause: unknown) => {
+    throw new FlowFailure('exchange_outcome_unknown', { cause });
+  });
+}
+
+/** What Slack's refusal of a code means for its flow. */
+export function refusal(error: string): FlowFailure {
   if (badCodeErrors.has(error)) return new FlowFailure('invalid_code', { providerError: error });
   if (refusedByPolicy.has(error)) return new FlowFailure('provider_refused', { providerError: error });
   const code = isTransient(error) ? 'provider_unavailable' : 'provider_misconfigured';

@@ -1,6 +1,7 @@
 import type { Installation } from '@slack/oauth';
 import type { Granted } from '../../flow/granted.ts';
 import type { Token } from '../../grant/grant.ts';
+import type { SlackPerson } from './id-token.ts';
 
 /** Translates what InstallProvider stores. An org-wide install is for the enterprise; its team is null. */
 export function grantedOf(installation: Installation): Granted {
@@ -39,6 +40,14 @@ export function grantedOf(installation: Installation): Granted {
         channelId: incomingWebhook.channelId,
       },
     }),
+  };
+}
+
+/** What a sign-in comes to: a person, and nothing to keep. */
+export function grantedToPerson({ userId, teamId, teamName, enterpriseId }: SlackPerson): Granted {
+  return {
+    account: { id: teamId, name: teamName, kind: 'workspace', enterpriseId },
+    user: { userId, scopes: [], target: { type: 'slack_user', userId } },
   };
 }
 

@@ -36,8 +36,14 @@ const accessAnswerSchema = z.looseObject({
 
 export type SlackAccessAnswer = z.infer<typeof accessAnswerSchema>;
 
-export type SlackAnswer =
-  | { readonly kind: 'granted'; readonly answer: SlackAccessAnswer }
+/**
+ * A successful answer of `openid.connect.token`. Its id_token is looked for once the answer is sealed.
+ * @see https://docs.slack.dev/reference/methods/openid.connect.token
+ */
+const signInAnswerSchema = z.looseObject({ ok: z.literal(true) });
+
+export type SlackAnswer<Answer = SlackAccessAnswer> =
+  | { readonly kind: 'granted'; readonly answer: Answer }
   /** Slack understood and said no: `error` is its code. */
   | { readonly kind: 'refused'; readonly error: string }
   /** Not an answer of Slack's: whether the code was spent is unknown. */
@@ -45,14 +51,24 @@ export type SlackAnswer =
 
 /** Sorts what `oauth.v2.access` gave. An answer for neither a workspace nor an enterprise is not one of Slack's. */
 export function readAccessAnswer(status: number, body: string): SlackAnswer {
+  const read = readAnswer(status, body, accessAnswerSchema);
+  if (read.kind !== 'granted') return read;
+  const account = read.answer.is_enterprise_install ? read.answer.enterprise : read.answer.team;
+  return account ? read : { kind: 'unreadable' };
+}
+
+/** Sorts what `openid.connect.token` gave. */
+export function readSignInAnswer(status: number, body: string): SlackAnswer<{ ok: true }> {
+  return readAnswer(status, body, signInAnswerSchema);
+}
+
+function readAnswer<Answer>(status: number, body: string, schema: z.ZodMiniType<Answer>): SlackAnswer<Answer> {
   if (status !== 200) return { kind: 'unreadable' };
   const answer = parseJson(body);
   const refusal = z.looseObject({ ok: z.literal(false), error: z.string() }).safeParse(answer);
   if (refusal.success) return { kind: 'refused', error: plainCode(refusal.data.error) };
-  const granted = accessAnswerSchema.safeParse(answer);
-  if (!granted.success) return { kind: 'unreadable' };
-  const account = granted.data.is_enterprise_install ? granted.data.enterprise : granted.data.team;
-  return account ? { kind: 'granted', answer: granted.data } : { kind: 'unreadable' };
+  const granted = schema.safeParse(answer);
+  return granted.success ? { kind: 'granted', answer: granted.data } : { kind: 'unreadable' };
 }
 
 /**

@@ -116,7 +116,7 @@ describe('the vault key', () => {
       .flatMap(([, policy]) => (policy.Properties['PolicyDocument'] as { Statement: Statement[] }).Statement)
       .filter((statement) => JSON.stringify(statement.Resource).includes(vaultKeyId));
 
-    expect(statements).toHaveLength(7);
+    expect(statements).toHaveLength(8);
     for (const statement of statements) {
       expect(statement).toMatchObject({
         Action: 'kms:Decrypt',
@@ -196,15 +196,15 @@ describe('the functions', () => {
     ],
     sweep: [
       ...connections('GetItem', 'BatchGetItem', 'PutItem', 'UpdateItem', 'DeleteItem', 'Query'),
-      ...queries('byConnection', 'due'),
+      ...queries('byIntegration', 'byConnection', 'due'),
       ...flows('GetItem', 'UpdateItem'),
       `Allow dynamodb:Query ${flowsId}.Arn/index/due`,
       ...unwraps,
       ...provesApps,
     ],
     integrations: [
-      ...connections('GetItem', 'BatchGetItem', 'PutItem', 'DeleteItem'),
-      ...queries('byEnvironment', 'byIntegration'),
+      ...connections('GetItem', 'BatchGetItem', 'PutItem', 'UpdateItem', 'DeleteItem', 'Query'),
+      ...queries('byEnvironment', 'byIntegration', 'byConnection'),
       ...idempotency,
       ...unwraps,
     ],
@@ -214,6 +214,11 @@ describe('the functions', () => {
       ...idempotency,
       ...unwraps,
       ...provesApps,
+    ],
+    'slack-authorize': [
+      ...connections('GetItem', 'BatchGetItem', 'PutItem', 'UpdateItem', 'DeleteItem', 'Query'),
+      ...queries('byConnection'),
+      ...unwraps,
     ],
     'channel-endpoints': [
       ...connections('GetItem', 'BatchGetItem', 'PutItem', 'UpdateItem'),
@@ -235,6 +240,7 @@ describe('the functions', () => {
     sweep: { ...everywhere, ...tables, VAULT_KEY_ARN: `${vaultKeyId}.Arn` },
     integrations: { ...everywhere, ...tables, VAULT_KEY_ARN: `${vaultKeyId}.Arn` },
     'channel-connections': { ...everywhere, ...tables, VAULT_KEY_ARN: `${vaultKeyId}.Arn` },
+    'slack-authorize': { ...everywhere, CONNECTIONS_TABLE: connectionsId, VAULT_KEY_ARN: `${vaultKeyId}.Arn` },
     'channel-endpoints': { ...everywhere, ...tables, VAULT_KEY_ARN: `${vaultKeyId}.Arn` },
     meta: everywhere,
   };

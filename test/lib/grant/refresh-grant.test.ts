@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createFileKeyWrapper, generateWrappingKey } from '../../../infra/local/file-key-wrapper.ts';
 import { randomObjectId } from '../../../lib/crypto.ts';
-import type { Grant, Token } from '../../../lib/grant/grant.ts';
+import { type Grant, grantIdOf, type Token } from '../../../lib/grant/grant.ts';
 import {
   freshToken,
   type Need,
@@ -371,6 +371,36 @@ describe('a holder that is stopped between its lease and its call', () => {
     await ask();
 
     expect(requests.map(({ timeoutMilliseconds }) => timeoutMilliseconds)).toEqual([3_000]);
+  });
+});
+
+describe('a grant of a person that is let go while it is refreshed', () => {
+  it('ends with its new token, and leaves the app installed', async () => {
+    const { deps, grants, integration, provider, rotate } = await setup();
+    const { environmentId, integrationId } = integration;
+    const { account } = aGrant();
+    const grantId = grantIdOf(integrationId, account.id, 'U0ANN');
+    const token = { accessToken: 'access', refreshToken: 'refresh', expiresAt: builtAt / 1000 };
+    const sealed = await sealToken(deps.vault, environmentId, grantId, token, 'flow');
+    await grants.putIfNewer(aGrant({ environmentId, integrationId, grantId, userId: 'U0ANN', ...sealed }), builtAt);
+    const read = (await grants.get(environmentId, grantId)) as Grant;
+    provider.answer = async (request) => {
+      await grants.erase(read, { asOf: builtAt + 1, flowId: 'a disconnect' });
+      return rotate(request);
+    };
+    const ends: unknown[] = [];
+    const endAtProvider: RefreshDeps['endAtProvider'] = async (_, ended, how) => {
+      ends.push([ended, how]);
+      return { confirmed: true };
+    };
+    const uninstalling = { ...integration, configurations: { revoke: 'uninstall' as const } };
+
+    const integrations = { ...deps.integrations, get: async () => uninstalling };
+
+    const result = await freshToken({ ...deps, endAtProvider, integrations }, read, { force: true });
+
+    expect(result).toEqual({ kind: 'ended' });
+    expect(ends).toEqual([['access-1', 'token']]);
   });
 });
 

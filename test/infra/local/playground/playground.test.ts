@@ -444,6 +444,72 @@ describe('POST /playground/link', () => {
   });
 });
 
+describe('a flow that is to be confirmed', () => {
+  const confirmPath = '/v1/integrations/chat/oauth/confirm';
+  const fields = { handle: 'the.handle', subscriberId: 'user-1', contextType: 'tenant', contextId: 'acme' };
+
+  it('is asked for with the address of the playground', async () => {
+    const { port, posted } = await setup();
+
+    await ask(port, '/playground/connect', { fields: { integration: 'slack', subscriberId: 'u', binding: 'confirm' } });
+    await ask(port, '/playground/link', { fields: { integration: 'slack', subscriberId: 'u', binding: 'browser' } });
+
+    expect(posted().map(({ body }) => body)).toMatchObject([
+      { binding: 'confirm', returnUrl: `http://localhost:${port}/playground/confirm` },
+      { binding: 'browser', returnUrl: undefined },
+    ]);
+  });
+
+  it('comes back to a form that confirms nothing by being opened', async () => {
+    const { port, posted } = await setup();
+    await ask(port, '/playground/link', { fields: { integration: 'slack', ...fields } });
+
+    const { status, body } = await ask(port, '/playground/confirm?status=awaiting_confirmation&handle=a%22%3E');
+
+    expect(status).toBe(200);
+    expect(body).toContain('name="handle" value="a&#34;&#62;"');
+    expect(body).toContain('name="subscriberId" value="user-1"');
+    expect(body).toContain('name="contextId" value="acme"');
+    expect(posted().map(({ path }) => path)).toEqual([linkPath]);
+  });
+
+  it('that failed comes back with what the query says', async () => {
+    const { port } = await setup();
+
+    const { body } = await ask(port, '/playground/confirm?status=error&error=%3Cb%3E');
+
+    expect(body).toContain('<code>error</code> &#60;b&#62;');
+    expect(body).not.toContain('<button>');
+  });
+
+  it('is confirmed by its button, with what stands in the form', async () => {
+    const { port, posted } = await setup({
+      [`POST ${confirmPath}`]: { status: 200, body: { data: { endpoints: [] } } },
+    });
+
+    const answer = await ask(port, '/playground/confirm', { fields });
+
+    expect([answer.status, answer.headers.location]).toEqual([303, '/']);
+    expect(posted()).toEqual([
+      {
+        method: 'POST',
+        path: confirmPath,
+        body: { handle: 'the.handle', subscriberId: 'user-1', context: { tenant: 'acme' } },
+      },
+    ]);
+  });
+
+  it('shows why the API refused the confirmation', async () => {
+    const refusal = { message: 'for another subscriber', error: 'confirmation_mismatch' };
+    const { port } = await setup({ [`POST ${confirmPath}`]: { status: 403, body: refusal } });
+
+    const { status, body } = await ask(port, '/playground/confirm', { fields });
+
+    expect(status).toBe(403);
+    expect(body).toContain('confirmation_mismatch');
+  });
+});
+
 describe('GET /playground/rows', () => {
   it('groups rows by kind and shortens sealed values', async () => {
     const sealed = `eyJhbGciOiJkaXIi.${'.aXY.Y2lwaGVydGV4dA'.repeat(1)}.dGFn`;

@@ -18,6 +18,7 @@ interface Tokens {
 
 /** Every field that a test reads; which of them an answer has is what the tests assert. */
 interface Answer extends Tokens {
+  id_token: string;
   ok: boolean;
   error?: string;
   scope: string;

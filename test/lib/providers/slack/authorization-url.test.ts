@@ -1,8 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { nonceOf } from '../../../../lib/providers/nonce.ts';
 import {
   type SlackAuthorizationRequest,
   slackAuthorizationUrl,
+  slackSignInUrl,
 } from '../../../../lib/providers/slack/authorization-url.ts';
 
 const base = 'https://slack.com';
@@ -86,5 +88,26 @@ describe('slackAuthorizationUrl', () => {
     expect(url.searchParams.getAll('redirect_uri')).toEqual([request.redirectUri]);
     expect(url.searchParams.getAll('scope')).toHaveLength(1);
     expect(url.searchParams.has('user_scope')).toBe(false);
+  });
+});
+
+describe('slackSignInUrl', () => {
+  it('asks for a sign-in, with a nonce that is the same for the same state and tells nothing of its secret', () => {
+    const { clientId, redirectUri, state } = request;
+    const signIn = { clientId, redirectUri, state, scopes: ['openid', 'email'] };
+
+    const url = new URL(slackSignInUrl(base, signIn, 'secret'));
+
+    expect(`${url.origin}${url.pathname}`).toBe('https://slack.com/openid/connect/authorize');
+    expect([...url.searchParams]).toEqual([
+      ['response_type', 'code'],
+      ['scope', 'openid email'],
+      ['state', state],
+      ['nonce', nonceOf('secret')],
+      ['client_id', clientId],
+      ['redirect_uri', redirectUri],
+    ]);
+    expect(nonceOf('secret')).not.toContain('secret');
+    expect(nonceOf('another')).not.toBe(nonceOf('secret'));
   });
 });
