@@ -2,11 +2,12 @@ import * as z from 'zod/mini';
 import { loadConfig } from '../lib/config.ts';
 import { createConnection, replaceCredential } from '../lib/connection/bring-credential.ts';
 import { type Connection, connectionSchema } from '../lib/connection/connection.ts';
+import { type ConnectionTokenDeps, connectionToken, tokenResources } from '../lib/connection/connection-token.ts';
 import { type DisconnectDeps, disconnect } from '../lib/connection/disconnect.ts';
 import { connectionNotFound, findConnection } from '../lib/connection/find-connection.ts';
-import { showConnection, showConnections, shownConnection } from '../lib/connection/shown-connection.ts';
+import { showConnection, showConnections, shownConnection, workspaceOf } from '../lib/connection/shown-connection.ts';
+import { composeTokens, type TokenParts } from '../lib/connection/token-deps.ts';
 import { type VerifyDeps, verifyConnection } from '../lib/connection/verify-connection.ts';
-import { composeVerify, type VerifyParts } from '../lib/connection/verify-connection-deps.ts';
 import { connectionModes } from '../lib/flow/flow.ts';
 import { type ApiDeps, createApiHandler, identifierSchema, textSchema, validated } from '../lib/http/api.ts';
 import { lambdaLog, onLambda } from '../lib/http/lambda.ts';
@@ -56,7 +57,12 @@ export const createBody = z.strictObject({
 });
 export const updateBody = z.strictObject(credential);
 
-export interface ChannelConnectionsDeps extends ApiDeps, DisconnectDeps, VerifyDeps {
+export const tokenBody = z.strictObject({
+  minTtlSeconds: z._default(z.int().check(z.minimum(0), z.maximum(1_800)), 300),
+  resource: z.optional(z.enum(tokenResources)),
+});
+
+export interface ChannelConnectionsDeps extends ApiDeps, DisconnectDeps, VerifyDeps, ConnectionTokenDeps {
   readonly db: Database;
 }
 
@@ -113,6 +119,22 @@ export function createHandler(deps: ChannelConnectionsDeps): HttpHandler {
         if (!(await disconnect({ ...deps, log }, connection))) throw connectionNotFound(identifier);
         log.info('connection deleted', logFields(connection));
         return { statusCode: 204, body: undefined };
+      },
+    },
+    'POST /v1/channel-connections/{identifier}/token': {
+      permissions: ['tokens'],
+      idempotency: 'ignored',
+      async act({ caller, pathParameters, body, log }) {
+        const request = validated(tokenBody, body ?? {});
+        const identifier = pathParameters['identifier'];
+        const { connection, token } = await connectionToken(
+          { ...deps, log },
+          caller.environmentId,
+          identifier,
+          request,
+        );
+        const expiresAt = token.expiresAt === undefined ? null : new Date(token.expiresAt).toISOString();
+        return { statusCode: 200, body: { data: { ...token, expiresAt, workspace: workspaceOf(connection) } } };
       },
     },
     'POST /v1/channel-connections/{identifier}/verify': {
@@ -172,9 +194,9 @@ function remainingFilter(filters: Filters): ((connection: Connection) => boolean
   return allOf(tests);
 }
 
-export function compose(parts: VerifyParts): ChannelConnectionsDeps {
+export function compose(parts: TokenParts): ChannelConnectionsDeps {
   const { db } = parts;
-  const verifying = composeVerify(parts);
+  const verifying = composeTokens(parts);
   const idempotency = { store: dynamoIdempotencyStore(db), now: verifying.now };
   return { ...verifying, db, idempotency, findApiKey: dynamoApiKeyStore(db).find };
 }

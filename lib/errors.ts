@@ -34,6 +34,7 @@ export const errorStatuses = {
   idempotency_in_progress: 409,
   client_id_in_use: 409,
   flow_failed: 409,
+  connection_pending: 409,
   reauthorization_required: 409,
   body_too_large: 413,
   unsupported_media_type: 415,
@@ -42,6 +43,8 @@ export const errorStatuses = {
   internal_error: 500,
   token_refresh_failed: 502,
   token_refresh_in_progress: 502,
+  token_unavailable: 502,
+  token_refresh_pending: 503,
   unavailable: 503,
 } as const;
 

@@ -1,5 +1,5 @@
 import * as z from 'zod/mini';
-import { createBody, listQuery, updateBody } from '../../functions/channel-connections.ts';
+import { createBody, listQuery, tokenBody, updateBody } from '../../functions/channel-connections.ts';
 import { connectionStatuses } from '../../lib/connection/connection-status.ts';
 import type { ErrorCode } from '../../lib/errors.ts';
 import { providerIds } from '../../lib/integration/integration.ts';
@@ -42,6 +42,12 @@ const createRequest = described(z.extend(createBody, { context: z.optional(conte
   connectionMode: '`subscriber`: the subscriber’s. `shared`: the context’s. Default: of all that is given.',
   workspace: 'What is connected.',
   auth: 'What you connect it with.',
+});
+described(tokenBody, {
+  minTtlSeconds: 'For how long the token has to last, 0 to 1800. One that lasts for less is refreshed.',
+  resource:
+    'Teams: what a token of the app is for, Graph in the tenant or the Bot Connector. Default: `graph`. ' +
+    'Not for connections whose token a caller brought.',
 });
 described(updateBody, { workspace: 'What is connected from now on.', auth: 'What you connect it with.' });
 
@@ -147,6 +153,23 @@ const unknown: Example = {
   path: { identifier: 'acme-slck' },
   answer: { error: 'connection_not_found', message: "Channel connection with identifier 'acme-slck' not found" },
 };
+
+const handedOut = described(
+  z.object({
+    accessToken: z.string(),
+    tokenType: z.enum(['bot', 'user', 'Bearer']),
+    expiresAt: z.nullable(time),
+    scopes: z.array(z.string()),
+    workspace,
+  }),
+  {
+    accessToken: 'Send it as `Authorization: Bearer …`. Do not keep it: ask again.',
+    tokenType: 'In the provider’s words: Slack’s `bot` or `user`, Microsoft’s `Bearer`.',
+    expiresAt: 'Until when it works; null when it does not expire.',
+    scopes: 'Slack: those of the connection. Teams: the application permissions that the tenant granted.',
+    workspace: 'What it is for.',
+  },
+);
 
 export const connectionOperations: Operations = {
   'GET /v1/channel-connections': {
@@ -354,6 +377,47 @@ export const connectionOperations: Operations = {
         after: ['generateConnectOAuthUrl.slack'],
         path: { identifier: 'acme-slack' },
         answer: { status: 200, body: { data: { ...acmeSlack, lastVerifiedAt: exampleTime } } },
+      },
+      unknown,
+    },
+  },
+  'POST /v1/channel-connections/{identifier}/token': {
+    operationId: 'getChannelConnectionToken',
+    summary: 'Get a token that works',
+    description:
+      'Refreshes it first when it is about to expire, once for all who ask, and never gives an expired one. ' +
+      'Each hand-out is logged with the API key that asked.',
+    permissions: ['tokens'],
+    path: { identifier: 'The connection’s identifier, given or derived.' },
+    body: tokenBody,
+    isBodyOptional: true,
+    answers: { 200: { description: 'The token.', content: dataOf(handedOut) } },
+    errors: ['connection_not_found'],
+    raceErrors: [
+      'connection_pending',
+      'reauthorization_required',
+      'token_refresh_failed',
+      'token_refresh_pending',
+      'token_unavailable',
+    ],
+    examples: {
+      brought: {
+        summary: 'A token that a caller brought',
+        after: ['createChannelConnection.slack'],
+        path: { identifier: 'acme-own' },
+        body: { minTtlSeconds: 600 },
+        answer: {
+          status: 200,
+          body: {
+            data: {
+              accessToken: broughtBody.auth.accessToken,
+              tokenType: 'bot',
+              expiresAt: null,
+              scopes: [],
+              workspace: broughtBody.workspace,
+            },
+          },
+        },
       },
       unknown,
     },

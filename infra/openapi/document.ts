@@ -98,7 +98,7 @@ function operationObject(writer: Writer, tag: Tag, routeKey: string, operation: 
     ...(parameters.length > 0 && { parameters }),
     ...(body && {
       requestBody: {
-        required: true,
+        required: !operation.isBodyOptional,
         content: json({ schema: writer.write(body), ...exampleObjects(examples, (example) => example.body) }),
       },
     }),
@@ -167,6 +167,8 @@ const passing = new Set<ErrorCode>([
   'idempotency_in_progress',
   'token_refresh_failed',
   'token_refresh_in_progress',
+  'token_refresh_pending',
+  'token_unavailable',
 ]);
 
 function failure(writer: Writer, status: number, codes: readonly ErrorCode[]) {

@@ -45,6 +45,8 @@ const settings = {
   tenantProof: 'Teams: whose sign-in proves a tenant. Default: `member`.',
   requiredRoles: 'Teams: application permissions that a tenant must have granted before its connection is active.',
   installBot: 'Teams: whether the Teams app is installed for people who are linked. Default: `false`.',
+  botAuthority:
+    'Teams: the tenant that gives the bot’s tokens, or `botframework.com`. Default: `credentials.tenantId`, else `botframework.com`.',
   teamsManifestId: 'Teams: `id` in the manifest of the Teams app. Default: the client id.',
   clientAuth: 'Teams: how the app proves itself to Entra. Default: `secret`.',
 };

@@ -20,6 +20,8 @@ export interface Operation {
   /** Request header to what it means. */
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: z.ZodMiniObject;
+  /** Whether a request may come without. @default false */
+  readonly isBodyOptional?: boolean;
   /** What an idempotency key does: run the request once, or give the first answer to all. None: nothing. */
   readonly idempotency?: 'once' | 'first answer';
   /** By status. */

@@ -61,7 +61,7 @@ export const authorizeOperations: Operations = {
       200: { description: 'What acts for the workspace, or for the person.', content: dataOf(authorization) },
     },
     errors: ['integration_not_found', 'installation_not_found'],
-    raceErrors: ['reauthorization_required', 'token_refresh_failed'],
+    raceErrors: ['reauthorization_required', 'token_refresh_failed', 'token_refresh_pending'],
     examples: {
       unknownInstall,
       unknown: {

@@ -12,7 +12,6 @@ const accessTokenPlaceholder = 'hidden';
 
 /** As the contract's clients read it. */
 export function shownConnection(connection: Connection, grant: GrantState | undefined) {
-  const { account, botUserId } = connection;
   const { status, statusReason, verifiedAt } = statusOf(connection, grant);
   return {
     identifier: connection.identifier,
@@ -21,7 +20,7 @@ export function shownConnection(connection: Connection, grant: GrantState | unde
     integrationIdentifier: connection.integrationIdentifier,
     subscriberId: connection.subscriberId ?? null,
     contextKeys: connection.contextKeys,
-    workspace: { id: account.id, name: account.name, botUserId },
+    workspace: workspaceOf(connection),
     auth: { accessToken: accessTokenPlaceholder },
     status,
     statusReason,
@@ -44,4 +43,8 @@ export async function showConnections(deps: StatesDeps, environmentId: string, c
   const grantIds = connections.map(mainGrantIdOf).filter((grantId) => grantId !== undefined);
   const states = await deps.grants.statesOf(environmentId, grantIds);
   return connections.map((each) => shownConnection(each, states.get(mainGrantIdOf(each) ?? '')));
+}
+
+export function workspaceOf({ account, botUserId }: Connection) {
+  return { id: account.id, name: account.name, botUserId };
 }

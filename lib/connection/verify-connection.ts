@@ -1,32 +1,24 @@
 import { ChatConnectError } from '../errors.ts';
-import { FlowFailure } from '../flow/flow-failure.ts';
+import { type AppOnlyDeps, askForAppOnlyToken } from '../grant/app-only-token.ts';
 import { type Grant, type GrantState, isLiving } from '../grant/grant.ts';
-import { type FreshToken, freshToken, type RefreshDeps, type RefreshTrouble } from '../grant/refresh-grant.ts';
-import { revokeGrantIfUnshared } from '../grant/revoke-if-unshared.ts';
+import { refreshFailed } from '../grant/refresh-errors.ts';
+import { type FreshToken, freshToken, type RefreshDeps } from '../grant/refresh-grant.ts';
 import { openToken } from '../grant/token-vault.ts';
-import type { Integration } from '../integration/integration.ts';
-import type { AppOnlyToken } from '../providers/msteams/entra.ts';
-import { requiredRolesOf } from '../providers/msteams/install-bot.ts';
 import { isTransient, plainCode } from '../providers/slack/slack-answer.ts';
 import type { SlackIdentity } from '../providers/slack/test-token.ts';
 import type { ConnectionStore } from '../store/connection-store.ts';
 import type { Verification } from '../store/grant-store.ts';
 import { type Connection, mainGrantIdOf } from './connection.ts';
-import { broughtToken } from './disconnect.ts';
-import { connectionNotFound, findConnection } from './find-connection.ts';
+import { type UseGrantDeps, useGrant } from './use-grant.ts';
 
-export interface VerifyDeps extends RefreshDeps {
+export interface VerifyDeps extends RefreshDeps, UseGrantDeps, AppOnlyDeps {
   readonly connections: ConnectionStore;
   /** Asks Slack whose token it is; undefined without an answer. */
   testToken(token: string): Promise<SlackIdentity | undefined>;
-  /** @throws FlowFailure when Entra does not give one */
-  requestAppOnlyToken(integration: Integration, tenantId: string): Promise<AppOnlyToken>;
 }
 
 /** A younger result is shown again: a refresh too many ends tokens that are in use. */
 const recentMilliseconds = 10_000;
-/** Rounds that a connection has when others keep giving it other grants. */
-const maxRounds = 3;
 
 /**
  * Asks the provider whether a connection still works: by a refresh where its token rotates.
@@ -35,34 +27,23 @@ const maxRounds = 3;
 export async function verifyConnection(
   deps: VerifyDeps,
   environmentId: string,
-  identifier = '',
+  identifier?: string,
 ): Promise<{ connection: Connection; grant: GrantState | undefined }> {
-  for (let round = 0; round < maxRounds; round += 1) {
-    const connection = await findConnection(deps, environmentId, identifier);
-    const grantId = connection.status === 'pending' ? undefined : mainGrantIdOf(connection);
-    const grant = grantId === undefined ? undefined : await deps.grants.get(environmentId, grantId);
-    if (!grant || !isLiving(grant)) return { connection, grant };
-    const integration = await deps.integrations.get(connection.integrationId, environmentId);
-    if (!integration) throw connectionNotFound(identifier);
-    const verified = await verifyGrant(deps, integration, grant);
-    const current = await deps.connections.find(environmentId, identifier);
-    if (current && mainGrantIdOf(current) === grantId) return { connection: current, grant: verified };
-    // The connection left while its token was replaced, and nobody ends a grant that is being refreshed.
-    if (!verified) continue;
-    const liveToken = current && (await broughtToken(deps, current));
-    await revokeGrantIfUnshared(deps, integration, verified, verified.flowId, liveToken);
-  }
-  throw connectionNotFound(identifier);
+  const { connection, result } = await useGrant(deps, environmentId, identifier, mainGrantIdOf, async (_, grant) => {
+    if (!grant || !isLiving(grant)) return { result: grant, tookTime: false };
+    const verified = await verifyGrant(deps, grant);
+    return { result: verified, after: verified, tookTime: true };
+  });
+  return { connection, grant: result };
 }
 
 /** @returns the grant as it is after it, or undefined when it has ended */
-async function verifyGrant(deps: VerifyDeps, integration: Integration, grant: Grant): Promise<Grant | undefined> {
+async function verifyGrant(deps: VerifyDeps, grant: Grant): Promise<Grant | undefined> {
   const isRecent = deps.now() - (grant.verifiedAt ?? 0) < recentMilliseconds;
-  if (grant.credential === 'app_only')
-    return isRecent ? grant : record(deps, grant, await askEntra(deps, integration, grant));
+  if (grant.credential === 'app_only') return isRecent ? grant : record(deps, grant, await askEntra(deps, grant));
   const { accessToken, refreshToken } = await openToken(deps.vault, grant);
   if (refreshToken !== undefined) {
-    if (!isRecent) return refreshed(await freshToken(deps, integration, grant, { force: true }));
+    if (!isRecent) return refreshed(deps, await freshToken(deps, grant, { force: true }), grant);
     if (grant.status === 'active') return grant;
     throw refused(grant);
   }
@@ -70,12 +51,12 @@ async function verifyGrant(deps: VerifyDeps, integration: Integration, grant: Gr
   return isRecent || grant.source === 'caller' ? grant : record(deps, grant, await askSlack(deps, grant, accessToken));
 }
 
-function refreshed(fresh: FreshToken): Grant | undefined {
+async function refreshed(deps: VerifyDeps, fresh: FreshToken, read: Grant): Promise<Grant | undefined> {
   switch (fresh.kind) {
     case 'token':
       return fresh.grant;
     case 'ended':
-      return undefined;
+      return deps.grants.get(read.environmentId, read.grantId);
     case 'reauthorization_required':
       throw refused(fresh.grant);
     case 'in_progress':
@@ -85,7 +66,7 @@ function refreshed(fresh: FreshToken): Grant | undefined {
         { retryAfterSeconds: 1 },
       );
     case 'unavailable':
-      throw inTrouble(fresh);
+      throw refreshFailed(fresh);
   }
 }
 
@@ -95,14 +76,6 @@ function refused({ statusReason = 'unknown_error' }: Grant): ChatConnectError {
     `Slack token refresh failed: ${statusReason}. Reconnect the Slack channel connection.`,
     { reason: statusReason },
   );
-}
-
-function inTrouble({ error, httpStatus, retryAfterSeconds = 1 }: RefreshTrouble): ChatConnectError {
-  const status = httpStatus === undefined ? '' : ` (HTTP ${httpStatus})`;
-  return new ChatConnectError('token_refresh_failed', `Slack token refresh failed${status}: ${error}. Try again.`, {
-    reason: error,
-    retryAfterSeconds,
-  });
 }
 
 type Verdict = Pick<Verification, 'status' | 'statusReason'>;
@@ -127,14 +100,9 @@ async function askSlack(deps: VerifyDeps, grant: Grant, token: string): Promise<
     : { status: 'reauthorization_required', statusReason: 'account_mismatch' };
 }
 
-async function askEntra(deps: VerifyDeps, integration: Integration, grant: Grant): Promise<Verdict | undefined> {
-  try {
-    const { roles } = await deps.requestAppOnlyToken(integration, grant.account.id);
-    const lacks = requiredRolesOf(integration).some((role) => !roles.includes(role));
-    return lacks ? { status: 'reauthorization_required', statusReason: 'roles_missing' } : { status: 'active' };
-  } catch (error) {
-    if (!(error instanceof FlowFailure)) throw error;
-    if (error.code === 'provider_unavailable') return undefined;
-    return { status: 'reauthorization_required', statusReason: error.code };
-  }
+async function askEntra(deps: VerifyDeps, grant: Grant): Promise<Verdict | undefined> {
+  const integration = await deps.integrations.get(grant.integrationId, grant.environmentId);
+  const answer = integration && (await askForAppOnlyToken(deps, integration, grant));
+  if (answer?.kind === 'token') return { status: 'active' };
+  return answer?.kind === 'refused' ? { status: 'reauthorization_required', statusReason: answer.reason } : undefined;
 }

@@ -80,17 +80,15 @@ const refusalsOfTheApp = new Set(['bad_client_secret', 'invalid_client_id']);
  * token. The lease, a random owner in the grant's row, is taken before the provider is called, together with a hash of the
  * refresh token: whoever comes after a holder that died knows that the token may be spent.
  */
-export async function freshToken(
-  deps: RefreshDeps,
-  integration: Integration,
-  read: Grant,
-  need: Need,
-): Promise<FreshToken> {
+export async function freshToken(deps: RefreshDeps, read: Grant, need: Need): Promise<FreshToken> {
   const begunAt = deps.now();
   const force = 'force' in need;
   for (let grant: Grant | undefined = read; ; grant = await deps.grants.get(read.environmentId, read.grantId)) {
     if (!grant || !isLiving(grant)) return { kind: 'ended' };
-    if (isDead(grant, integration, force ? read : undefined)) return { kind: 'reauthorization_required', grant };
+    if (grant.status === 'reauthorization_required') {
+      const mayBeTried = force ? grant.verifiedAt === read.verifiedAt : await isPutRight(deps, grant);
+      if (!mayBeTried) return { kind: 'reauthorization_required', grant };
+    }
     const tookTime = grant !== read;
     const now = deps.now();
     const replaced = grant.sealVersion !== read.sealVersion;
@@ -100,7 +98,7 @@ export async function freshToken(
     const trouble = troubleOf(grant.refresh, read.refresh, now);
     const isFree = grant.refresh === undefined || grant.refresh.until <= now;
     if (!trouble && isFree) {
-      const result = await refresh(deps, integration, grant);
+      const result = await refresh(deps, grant);
       if (result?.kind === 'unavailable' && !force && lasts(grant, deps.now(), 0)) return tokenOf(deps, grant, true);
       if (result) return result;
     } else if (!force && lasts(grant, now, goodEnoughSeconds)) {
@@ -114,12 +112,12 @@ export async function freshToken(
   }
 }
 
-/** A refusal stands, unless there is reason for another try. @param forced the grant as whoever asks for a try knows it */
-function isDead(grant: Grant, integration: Integration, forced: Grant | undefined): boolean {
-  const { status, statusReason = '', verifiedAt = 0 } = grant;
-  if (status !== 'reauthorization_required') return false;
-  if (forced) return grant.verifiedAt !== forced.verifiedAt;
-  return !refusalsOfTheApp.has(statusReason) || Date.parse(integration.updatedAt) <= verifiedAt;
+/** A refusal stands, unless it was of the app and its owner has changed the integration since. */
+async function isPutRight(deps: RefreshDeps, grant: Grant): Promise<boolean> {
+  const { statusReason = '', verifiedAt = 0, integrationId, environmentId } = grant;
+  if (!refusalsOfTheApp.has(statusReason)) return false;
+  const integration = await deps.integrations.get(integrationId, environmentId);
+  return integration !== undefined && Date.parse(integration.updatedAt) > verifiedAt;
 }
 
 function lasts({ tokenExpiresAt }: Grant, now: number, seconds: number): boolean {
@@ -142,13 +140,15 @@ async function tokenOf(deps: RefreshDeps, grant: Grant, tookTime: boolean): Prom
 }
 
 /** @returns undefined when somebody else was first, so that the grant is to be read again */
-async function refresh(deps: RefreshDeps, integration: Integration, grant: Grant): Promise<FreshToken | undefined> {
+async function refresh(deps: RefreshDeps, grant: Grant): Promise<FreshToken | undefined> {
   const token = await openToken(deps.vault, grant);
   const { refreshToken } = token;
   if (refreshToken === undefined) {
     if (lasts(grant, deps.now(), 0)) return { kind: 'token', grant, token, tookTime: false };
     return demandReauthorization(deps, grant, 'token_expired');
   }
+  const integration = await deps.integrations.get(grant.integrationId, grant.environmentId);
+  if (!integration) return { kind: 'ended' };
   const clientSecrets = await secretsOf(deps, integration);
   const sentToken = fingerprintOf(grant, refreshToken);
   const sentBefore = grant.refresh?.sentToken === sentToken;

@@ -26,6 +26,9 @@ export async function openToken(vault: Vault, grant: Grant): Promise<Token> {
 }
 
 /** Names a token where it must not stand itself. */
-export function fingerprintOf({ environmentId, grantId }: Grant, token: string): string {
+export function fingerprintOf(
+  { environmentId, grantId }: Pick<Grant, 'environmentId' | 'grantId'>,
+  token: string,
+): string {
   return hashOf('fingerprint', environmentId, grantId, token).slice(0, 32);
 }

@@ -82,6 +82,17 @@ export const configurationsSchema = z.strictObject({
   installBot: z.optional(z.boolean()),
   /** Microsoft: `id` in the manifest of the Teams app. A GUID, so that it means nothing more in a filter of Graph's. */
   teamsManifestId: z.optional(z.string().check(z.refine(isGuid, 'must be the id of a Teams app manifest, a GUID'))),
+  /** Microsoft: the tenant that gives tokens for the Bot Connector. */
+  botAuthority: z.optional(
+    z
+      .string()
+      .check(
+        z.refine(
+          (tenant) => isGuid(tenant) || tenant === 'botframework.com',
+          'must be a tenant id or botframework.com',
+        ),
+      ),
+  ),
   /** Microsoft: how the app proves itself to Entra. */
   clientAuth: z.optional(z.enum(['secret', 'certificate', 'aws'])),
 });

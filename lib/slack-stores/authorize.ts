@@ -1,5 +1,6 @@
 import type { AuthorizeResult, InstallationQuery } from '@slack/oauth';
 import { ChatConnectError } from '../errors.ts';
+import { noTokenYet } from '../grant/refresh-errors.ts';
 import type { FreshToken, RefreshDeps } from '../grant/refresh-grant.ts';
 import { fingerprintOf } from '../grant/token-vault.ts';
 import type { Integration } from '../integration/integration.ts';
@@ -16,7 +17,8 @@ export type Authorization = Omit<AuthorizeResult, 'botRefreshToken' | 'userRefre
 
 /**
  * Hands out the tokens that act for a workspace, an enterprise or a person of it, refreshed when they are due.
- * @throws ChatConnectError `installation_not_found`, `reauthorization_required`, `token_refresh_failed`, `unavailable`
+ * @throws ChatConnectError `installation_not_found`, `reauthorization_required`, `token_refresh_failed`,
+ *   `token_refresh_pending`
  */
 export async function authorize(
   deps: AuthorizeDeps,
@@ -24,7 +26,7 @@ export async function authorize(
   query: InstallationQuery<boolean>,
 ): Promise<Authorization> {
   const { environmentId, integrationId } = integration;
-  const { bot, person, trouble } = await findTokens({ ...deps, environmentId, integrationId }, integration, query);
+  const { bot, person, trouble } = await findTokens({ ...deps, environmentId, integrationId }, query);
   if (!bot && !person) throw failureOf(query, trouble);
   for (const each of [bot, person]) if (each) logHandOut(deps, each);
   return resultOf(query, bot, person);
@@ -41,14 +43,9 @@ function failureOf(query: InstallationQuery<boolean>, given: FreshToken | undefi
         },
       );
     case 'unavailable':
-      return new ChatConnectError('token_refresh_failed', `Slack token refresh failed: ${given.error}. Try again.`, {
-        reason: given.error,
-        retryAfterSeconds: given.retryAfterSeconds ?? 1,
-      });
+      return noTokenYet(given);
     case 'in_progress':
-      return new ChatConnectError('unavailable', 'A token refresh is in progress. Try again in a moment.', {
-        retryAfterSeconds: 1,
-      });
+      return noTokenYet();
     default:
       return new ChatConnectError('installation_not_found', `No installation for ${describeQuery(query)}`);
   }

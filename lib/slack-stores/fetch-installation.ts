@@ -13,8 +13,8 @@ export async function fetchInstallation(
   deps: InstallationDeps,
   query: InstallationQuery<boolean>,
 ): Promise<Installation<'v2', boolean>> {
-  const integration = await requireIntegration(deps);
-  const { bot, person: user, install: ofBot, trouble } = await findTokens(deps, integration, query);
+  await requireIntegration(deps);
+  const { bot, person: user, install: ofBot, trouble } = await findTokens(deps, query);
   const main = bot ?? user;
   if (!main) throw failureOf(query, trouble);
   const { account, userId: ownerId } = main.grant;

@@ -2,7 +2,6 @@ import type { InstallationQuery } from '@slack/oauth';
 import type { Connection } from '../connection/connection.ts';
 import { type Grant, isLiving } from '../grant/grant.ts';
 import { type FreshToken, freshToken, type RefreshDeps } from '../grant/refresh-grant.ts';
-import type { Integration } from '../integration/integration.ts';
 import { type FindInstallDeps, findInstall, grantIdIn } from './installation.ts';
 
 export type FindTokensDeps = RefreshDeps & FindInstallDeps;
@@ -34,13 +33,8 @@ const minTtlSeconds = 300;
  * Finds the bot of a workspace, else that of its enterprise, and the token that the asked person gave. Tokens that are
  * about to expire are refreshed, once for all who ask.
  */
-export async function findTokens(
-  deps: FindTokensDeps,
-  integration: Integration,
-  query: InstallationQuery<boolean>,
-): Promise<FoundTokens> {
-  const fresh = async (grant: Grant | undefined) =>
-    grant && (await freshToken(deps, integration, grant, { minTtlSeconds }));
+export async function findTokens(deps: FindTokensDeps, query: InstallationQuery<boolean>): Promise<FoundTokens> {
+  const fresh = async (grant: Grant | undefined) => grant && (await freshToken(deps, grant, { minTtlSeconds }));
   const held: Held[] = [];
   let bot: Usable | undefined;
   let trouble: FreshToken | undefined;

@@ -1,33 +1,23 @@
 import { paginateScan } from '@aws-sdk/lib-dynamodb';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import { accounts } from '../../infra/local/pretend-slack/directory.ts';
 import type { MisbehaviourRule } from '../../infra/local/pretend-slack/misbehaviour.ts';
 import { derivedIdentifier, subjectKeyOf } from '../../lib/connection/connection.ts';
-import { type Grant, grantIdOf, type Token } from '../../lib/grant/grant.ts';
-import { openToken } from '../../lib/grant/token-vault.ts';
-import { dynamoGrantStore } from '../../lib/store/grant-store.ts';
-import { environmentVault } from '../../lib/vault/environment-vault.ts';
+import type { Token } from '../../lib/grant/grant.ts';
 import { startInstance } from '../support/instance.ts';
 import { startTestService, type TestEnvironment, type TestService } from '../support/service.ts';
 import * as teams from '../support/teams.ts';
-
-const [acme, globex] = accounts as [(typeof accounts)[0], (typeof accounts)[0]];
+import { acme, globex, tokenTools } from '../support/tokens.ts';
 
 let service: TestService;
+let tools: ReturnType<typeof tokenTools>;
 
 beforeAll(async () => {
   service = await startTestService();
+  tools = tokenTools(service);
 });
 
 afterEach(() => service.slack.behave());
 afterAll(() => service.close());
-
-/** An environment whose subscriber has connected Acme, with tokens that rotate unless it is said otherwise. */
-async function connected(options: Parameters<TestService['createTestEnvironment']>[0] = {}) {
-  const environment = await service.createTestEnvironment({ ...options, app: { tokenRotation: true, ...options.app } });
-  await service.connect(environment, { connectionIdentifier: 'mine' });
-  return environment;
-}
 
 const verify = (environment: TestEnvironment, identifier = 'mine') =>
   service.api(environment.apiKey, 'POST', `/v1/channel-connections/${identifier}/verify`);
@@ -36,49 +26,6 @@ const verify = (environment: TestEnvironment, identifier = 'mine') =>
 async function verifyAt(instance: ReturnType<typeof startInstance>, environment: TestEnvironment) {
   const answer = await instance.api(environment.apiKey, 'POST', '/v1/channel-connections/mine/verify');
   return { status: answer.statusCode, json: JSON.parse(answer.body ?? '') };
-}
-
-const shown = async (environment: TestEnvironment, identifier = 'mine') =>
-  (await service.api(environment.apiKey, 'GET', `/v1/channel-connections/${identifier}`)).json.data;
-
-async function integrationIdOf(environment: TestEnvironment): Promise<string> {
-  return (await service.api(environment.apiKey, 'GET', '/v1/integrations')).json.data[0]._id;
-}
-
-async function grantOf(environment: TestEnvironment, account = acme): Promise<Grant> {
-  const grantId = grantIdOf(await integrationIdOf(environment), account.id);
-  return (await dynamoGrantStore(service.db).get(environment.environmentId, grantId)) as Grant;
-}
-
-const vault = () => environmentVault({ db: service.db, keyWrapper: service.keyWrapper, now: service.now });
-
-const tokenOf = async (environment: TestEnvironment) => openToken(vault(), await grantOf(environment));
-
-/** Refresh tokens that were sent for an app, in order. */
-const sent = (environment: TestEnvironment) =>
-  service.slack.calls
-    .filter(
-      ({ grantType, form }) => grantType === 'refresh_token' && form['client_id'] === environment.slackApp.clientId,
-    )
-    .map(({ form }) => form['refresh_token']);
-
-const worksAtSlack = async (token: string) => {
-  const answer = await fetch(`${service.slack.url}/api/auth.test`, {
-    method: 'POST',
-    headers: { authorization: `Bearer ${token}` },
-  });
-  return ((await answer.json()) as { ok: boolean }).ok;
-};
-
-/** A connection of Acme to which a caller brings what a provider gave. */
-async function brought(environment: TestEnvironment, { expiresAt, ...token }: Token): Promise<string> {
-  const { json } = await service.api(environment.apiKey, 'POST', '/v1/channel-connections', {
-    integrationIdentifier: 'slack',
-    subscriberId: 'caller',
-    workspace: { id: acme.id },
-    auth: { ...token, ...(expiresAt && { expiresAt: new Date(expiresAt * 1000).toISOString() }) },
-  });
-  return json.data.identifier;
 }
 
 async function everyRow(): Promise<string> {
@@ -91,37 +38,37 @@ async function everyRow(): Promise<string> {
 
 describe('POST /v1/channel-connections/{identifier}/verify', () => {
   it('refreshes a rotating token and shows the connection', async () => {
-    const environment = await connected();
-    const before = await tokenOf(environment);
+    const environment = await tools.connected();
+    const before = await tools.tokenOf(environment);
     const asked = service.now();
 
     const answer = await verify(environment);
 
     expect(answer.status).toBe(200);
-    expect(answer.json).toEqual({ data: await shown(environment) });
+    expect(answer.json).toEqual({ data: await tools.shown(environment) });
     expect(answer.json.data).toMatchObject({ identifier: 'mine', status: 'active', auth: { accessToken: 'hidden' } });
     expect(Date.parse(answer.json.data.lastVerifiedAt)).toBeGreaterThanOrEqual(asked);
-    expect(sent(environment)).toEqual([before.refreshToken]);
-    const after = await tokenOf(environment);
+    expect(tools.sent(environment)).toEqual([before.refreshToken]);
+    const after = await tools.tokenOf(environment);
     expect(after.accessToken).not.toBe(before.accessToken);
     expect(after.refreshToken).not.toBe(before.refreshToken);
     expect(after.expiresAt).toBeGreaterThan(asked / 1000 + 43_000);
-    expect(await worksAtSlack(after.accessToken)).toBe(true);
+    expect(await tools.worksAtSlack(after.accessToken)).toBe(true);
   });
 
   it('goes on with the refresh token that the last refresh gave', async () => {
-    const environment = await connected();
+    const environment = await tools.connected();
     await verify(environment);
-    const { refreshToken } = await tokenOf(environment);
+    const { refreshToken } = await tools.tokenOf(environment);
     service.advance(3_600_000);
 
     expect((await verify(environment)).status).toBe(200);
-    expect(sent(environment)).toHaveLength(2);
-    expect(sent(environment)[1]).toBe(refreshToken);
+    expect(tools.sent(environment)).toHaveLength(2);
+    expect(tools.sent(environment)[1]).toBe(refreshToken);
   });
 
   it('shows a result again that is younger than ten seconds', async () => {
-    const environment = await connected();
+    const environment = await tools.connected();
     const first = await verify(environment);
     service.advance(5_000);
     const again = await verify(environment);
@@ -131,21 +78,21 @@ describe('POST /v1/channel-connections/{identifier}/verify', () => {
 
     expect(again.json).toEqual(first.json);
     expect(later.json.data.lastVerifiedAt > first.json.data.lastVerifiedAt).toBe(true);
-    expect(sent(environment)).toHaveLength(2);
+    expect(tools.sent(environment)).toHaveLength(2);
   });
 
   it('refreshes once for 64 who ask at once', async () => {
-    const environment = await connected();
+    const environment = await tools.connected();
 
     const answers = await Promise.all(Array.from({ length: 64 }, () => verify(environment)));
 
     expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]));
     expect(new Set(answers.map(({ json }) => json.data.lastVerifiedAt)).size).toBe(1);
-    expect(sent(environment)).toHaveLength(1);
+    expect(tools.sent(environment)).toHaveLength(1);
   });
 
   it('needs the permission manage', async () => {
-    const environment = await connected();
+    const environment = await tools.connected();
     for (const permission of ['connect', 'tokens'] as const) {
       const apiKey = await service.createApiKey(environment.environmentId, [permission]);
 
@@ -154,16 +101,16 @@ describe('POST /v1/channel-connections/{identifier}/verify', () => {
       expect(answer.status).toBe(403);
       expect(answer.json.message).toContain('"manage"');
     }
-    expect(sent(environment)).toEqual([]);
+    expect(tools.sent(environment)).toEqual([]);
   });
 
   it('does not know a connection of another environment', async () => {
-    const environment = await connected();
+    const environment = await tools.connected();
     const other = await service.createTestEnvironment();
-    const { identifier } = await shown(environment);
+    const { identifier } = await tools.shown(environment);
     const derived = derivedIdentifier(
       subjectKeyOf({
-        integrationId: await integrationIdOf(environment),
+        integrationId: (await tools.grantOf(environment)).integrationId,
         subscriberId: 'subscriber-1',
         contextKeys: [],
       }),
@@ -178,17 +125,17 @@ describe('POST /v1/channel-connections/{identifier}/verify', () => {
       });
     }
     expect((await verify(environment, derived)).status).toBe(200);
-    expect(sent(environment)).toHaveLength(1);
+    expect(tools.sent(environment)).toHaveLength(1);
   });
 
   it('leaves no token in a log, an answer or a row', async () => {
-    const environment = await connected();
-    const before = await tokenOf(environment);
+    const environment = await tools.connected();
+    const before = await tools.tokenOf(environment);
     const answer = await verify(environment);
     service.slack.misbehave({ method: 'oauth.v2.access', kind: 'ok_false', error: 'invalid_refresh_token', times: 1 });
     service.advance(11_000);
     const refused = await verify(environment);
-    const after = await tokenOf(environment);
+    const after = await tools.tokenOf(environment);
 
     const left = JSON.stringify(service.lines) + answer.text + refused.text + (await everyRow());
     for (const secret of [before, after].flatMap(({ accessToken, refreshToken = '' }) => [accessToken, refreshToken])) {
@@ -210,8 +157,8 @@ describe("Slack's refusal", () => {
     'invalid_client_id',
     'bad_client_secret',
   ])('%s leaves the stored token as it is, and says why', async (error) => {
-    const environment = await connected();
-    const { token } = await grantOf(environment);
+    const environment = await tools.connected();
+    const { token } = await tools.grantOf(environment);
     service.slack.misbehave({ method: 'oauth.v2.access', kind: 'ok_false', error, times: 1 });
 
     const answer = await verify(environment);
@@ -222,13 +169,13 @@ describe("Slack's refusal", () => {
       reason: error,
       message: `Slack token refresh failed: ${error}. Reconnect the Slack channel connection.`,
     });
-    expect(await grantOf(environment)).toMatchObject({ token, status: 'reauthorization_required' });
-    expect(await shown(environment)).toMatchObject({ status: 'reauthorization_required', statusReason: error });
-    expect(await service.connections(environment)).toEqual([await shown(environment)]);
+    expect(await tools.grantOf(environment)).toMatchObject({ token, status: 'reauthorization_required' });
+    expect(await tools.shown(environment)).toMatchObject({ status: 'reauthorization_required', statusReason: error });
+    expect(await service.connections(environment)).toEqual([await tools.shown(environment)]);
   });
 
   it('is shown again for ten seconds, and asked for anew afterwards', async () => {
-    const environment = await connected();
+    const environment = await tools.connected();
     service.slack.misbehave({ method: 'oauth.v2.access', kind: 'ok_false', error: 'account_inactive', times: 1 });
     const first = await verify(environment);
     const again = await verify(environment);
@@ -240,11 +187,11 @@ describe("Slack's refusal", () => {
     expect(again.json.message).toBe(first.json.message);
     expect(healed.json.data).toMatchObject({ status: 'active' });
     expect(healed.json.data).not.toHaveProperty('statusReason');
-    expect(sent(environment)).toHaveLength(2);
+    expect(tools.sent(environment)).toHaveLength(2);
   });
 
   it('is of all connections that share the grant, and a reconnect of one heals them all', async () => {
-    const environment = await connected();
+    const environment = await tools.connected();
     await service.connect(environment, { subscriberId: 'subscriber-2', connectionIdentifier: 'yours' });
     const other = await service.connect(environment, { subscriberId: 'subscriber-3' }, { workspaceId: globex.id });
     expect(other.status).toBe(200);
@@ -259,12 +206,12 @@ describe("Slack's refusal", () => {
     const dead = 'reauthorization_required';
     expect(before).toEqual({ 'subscriber-1': dead, 'subscriber-2': dead, 'subscriber-3': 'active' });
     expect(new Set(Object.values(await statuses()))).toEqual(new Set(['active']));
-    expect(await shown(environment)).not.toHaveProperty('lastVerifiedAt');
+    expect(await tools.shown(environment)).not.toHaveProperty('lastVerifiedAt');
     expect((await verify(environment)).status).toBe(200);
   });
 
   it('of a newer client secret leads to a try with the one before', async () => {
-    const environment = await connected({ credentials: { previousSecretKey: 'canary-older-secret' } });
+    const environment = await tools.connected({ credentials: { previousSecretKey: 'canary-older-secret' } });
     service.slack.registerApp({ ...environment.slackApp, tokenRotation: true, clientSecret: 'canary-older-secret' });
 
     const answer = await verify(environment);
@@ -278,11 +225,11 @@ describe("Slack's refusal", () => {
   });
 
   it('of both client secrets is a refusal', async () => {
-    const environment = await connected({ credentials: { previousSecretKey: 'canary-older-secret' } });
+    const environment = await tools.connected({ credentials: { previousSecretKey: 'canary-older-secret' } });
     service.slack.registerApp({ ...environment.slackApp, tokenRotation: true, clientSecret: 'canary-newest-secret' });
 
     expect((await verify(environment)).json).toMatchObject({ statusCode: 502, reason: 'bad_client_secret' });
-    expect(sent(environment)).toHaveLength(2);
+    expect(tools.sent(environment)).toHaveLength(2);
   });
 });
 
@@ -290,18 +237,18 @@ describe('an answer that is for somebody else', () => {
   it('is refused when it is for another workspace', async () => {
     const environment = await service.createTestEnvironment({ app: { tokenRotation: true } });
     await service.connect(environment, {}, { workspaceId: globex.id });
-    const ofGlobex = await openToken(vault(), await grantOf(environment, globex));
-    const identifier = await brought(environment, ofGlobex);
+    const ofGlobex = await tools.tokenOf(environment, globex);
+    const identifier = await tools.brought(environment, ofGlobex, acme.id);
 
     const answer = await verify(environment, identifier);
 
     expect(answer.json).toMatchObject({ statusCode: 502, reason: 'account_mismatch' });
-    expect(await shown(environment, identifier)).toMatchObject({ status: 'reauthorization_required' });
+    expect(await tools.shown(environment, identifier)).toMatchObject({ status: 'reauthorization_required' });
   });
 
   it('is refused when it is of another app', async () => {
-    const environment = await connected();
-    const { token } = await grantOf(environment);
+    const environment = await tools.connected();
+    const { token } = await tools.grantOf(environment);
     const forging = startInstance(service, {
       fetch: async (input, init) => {
         const response = await fetch(input, init);
@@ -312,7 +259,7 @@ describe('an answer that is for somebody else', () => {
     const answer = await verifyAt(forging, environment);
 
     expect(answer.json).toMatchObject({ statusCode: 502, reason: 'account_mismatch' });
-    expect((await grantOf(environment)).token).toBe(token);
+    expect((await tools.grantOf(environment)).token).toBe(token);
   });
 });
 
@@ -334,12 +281,12 @@ describe('trouble at Slack', () => {
   ];
 
   it.each(troubles)('such as %s changes nothing, and the next call refreshes', async (_, rule, expected) => {
-    const environment = await connected();
-    const { token } = await grantOf(environment);
+    const environment = await tools.connected();
+    const { token } = await tools.grantOf(environment);
     service.slack.misbehave({ method: 'oauth.v2.access', times: 1, ...rule });
 
     const failed = await verify(environment);
-    const between = await shown(environment);
+    const between = await tools.shown(environment);
     const next = await verify(environment);
 
     expect(failed.json).toMatchObject({ statusCode: 502, error: 'token_refresh_failed', ...expected });
@@ -349,18 +296,18 @@ describe('trouble at Slack', () => {
     expect(next.status).toBe(rule.kind === 'rate_limited' ? 502 : 200);
     if (rule.kind === 'rate_limited') {
       // Slack said when: nobody asks before.
-      expect(sent(environment)).toHaveLength(1);
-      expect((await grantOf(environment)).token).toBe(token);
+      expect(tools.sent(environment)).toHaveLength(1);
+      expect((await tools.grantOf(environment)).token).toBe(token);
       service.advance(2_000);
       expect((await verify(environment)).status).toBe(200);
     }
-    expect(sent(environment)).toHaveLength(2);
+    expect(tools.sent(environment)).toHaveLength(2);
   });
 });
 
 describe('an answer that is lost after Slack has rotated', () => {
   it('is recognised with one further call, and said', async () => {
-    const environment = await connected();
+    const environment = await tools.connected();
     service.slack.misbehave({ method: 'oauth.v2.access', kind: 'drop_after', times: 1 });
     expect((await verify(environment)).json.reason).toBe('no_answer');
     // Slack takes the old refresh token for a moment only.
@@ -369,27 +316,27 @@ describe('an answer that is lost after Slack has rotated', () => {
     const answers = await Promise.all(Array.from({ length: 16 }, () => verify(environment)));
 
     for (const { json } of answers) expect(json).toMatchObject({ statusCode: 502, reason: 'refresh_response_lost' });
-    expect(await shown(environment)).toMatchObject({
+    expect(await tools.shown(environment)).toMatchObject({
       status: 'reauthorization_required',
       statusReason: 'refresh_response_lost',
     });
-    expect(sent(environment)).toHaveLength(2);
-    expect(new Set(sent(environment)).size).toBe(1);
+    expect(tools.sent(environment)).toHaveLength(2);
+    expect(new Set(tools.sent(environment)).size).toBe(1);
     await service.connect(environment);
-    expect(await shown(environment)).toMatchObject({ status: 'active' });
+    expect(await tools.shown(environment)).toMatchObject({ status: 'active' });
   });
 
   it('is no loss where the old refresh token still works', async () => {
-    const environment = await connected();
+    const environment = await tools.connected();
     service.slack.misbehave({ method: 'oauth.v2.access', kind: 'drop_after', times: 1 });
     await verify(environment);
 
     expect((await verify(environment)).status).toBe(200);
-    expect(await worksAtSlack((await tokenOf(environment)).accessToken)).toBe(true);
+    expect(await tools.worksAtSlack((await tools.tokenOf(environment)).accessToken)).toBe(true);
   });
 
   it('is not suspected after a refusal to try', async () => {
-    const environment = await connected();
+    const environment = await tools.connected();
     service.slack.misbehave({ method: 'oauth.v2.access', kind: 'rate_limited', times: 1 });
     await verify(environment);
     service.slack.uninstall(environment.slackApp.clientId, acme.id);
@@ -405,7 +352,7 @@ describe('a process that ends', () => {
 
   it.each(ks)('before DynamoDB command %d leaves a grant that works or says why not', async (k) => {
     for (const graceIsOver of [false, true]) {
-      const environment = await connected();
+      const environment = await tools.connected();
       const dying = startInstance(service);
       dying.faults.killAt(k);
       await verifyAt(dying, environment).catch(() => undefined);
@@ -413,20 +360,20 @@ describe('a process that ends', () => {
 
       const answer = await verify(environment);
 
-      expect(sent(environment).length).toBeLessThanOrEqual(2);
+      expect(tools.sent(environment).length).toBeLessThanOrEqual(2);
       if (answer.status === 200) {
-        expect(await worksAtSlack((await tokenOf(environment)).accessToken)).toBe(true);
+        expect(await tools.worksAtSlack((await tools.tokenOf(environment)).accessToken)).toBe(true);
       } else {
         // The one window that cannot be closed: Slack has rotated, and nobody kept its answer.
         expect(graceIsOver).toBe(true);
         expect(answer.json.reason).toBe('refresh_response_lost');
-        expect(await shown(environment)).toMatchObject({ statusReason: 'refresh_response_lost' });
+        expect(await tools.shown(environment)).toMatchObject({ statusReason: 'refresh_response_lost' });
       }
     }
   });
 
   it('has not more commands than that', async () => {
-    const environment = await connected();
+    const environment = await tools.connected();
     const instance = startInstance(service);
 
     await verifyAt(instance, environment);
@@ -435,20 +382,20 @@ describe('a process that ends', () => {
   });
 
   it.each(ks)('when the answer of command %d is lost loses nothing', async (k) => {
-    const environment = await connected();
+    const environment = await tools.connected();
     const unlucky = startInstance(service);
     unlucky.faults.failAfter(k);
     await verifyAt(unlucky, environment).catch(() => undefined);
     service.advance(11_000);
 
     expect((await verify(environment)).status).toBe(200);
-    expect(await worksAtSlack((await tokenOf(environment)).accessToken)).toBe(true);
+    expect(await tools.worksAtSlack((await tools.tokenOf(environment)).accessToken)).toBe(true);
   });
 
   it.each(['takes the lease', 'stores the token'])(
     'does not mind that the SDK repeats the write that %s',
     async (what) => {
-      const environment = await connected();
+      const environment = await tools.connected();
       const instance = startInstance(service, { maxAttempts: 3 });
       instance.loseAnswer(
         ({ name, input }) =>
@@ -459,7 +406,7 @@ describe('a process that ends', () => {
       const answer = await verifyAt(instance, environment);
 
       expect(answer.status).toBe(200);
-      expect(sent(environment)).toHaveLength(1);
+      expect(tools.sent(environment)).toHaveLength(1);
     },
   );
 });
@@ -486,25 +433,25 @@ const storesToken = ({ name, input }: { name: string; input: { ExpressionAttribu
 
 describe('a holder that was stopped past its lease', () => {
   it('cannot overwrite what the next one stored, and answers with it', async () => {
-    const environment = await connected();
+    const environment = await tools.connected();
     const slow = startInstance(service);
     let newest: Token | undefined;
     slow.before(storesToken, async () => {
       service.advance(11_000);
       expect((await verify(environment)).status).toBe(200);
-      newest = await tokenOf(environment);
+      newest = await tools.tokenOf(environment);
     });
 
     const answer = await verifyAt(slow, environment);
 
     expect(answer.status).toBe(200);
-    expect(sent(environment)).toHaveLength(2);
-    expect(await tokenOf(environment)).toEqual(newest);
-    expect((await grantOf(environment)).version).toBe(2);
+    expect(tools.sent(environment)).toHaveLength(2);
+    expect(await tools.tokenOf(environment)).toEqual(newest);
+    expect((await tools.grantOf(environment)).version).toBe(2);
   });
 
   it('brings the only good token back when the next one was refused', async () => {
-    const environment = await connected();
+    const environment = await tools.connected();
     const slow = startInstance(service);
     slow.before(storesToken, async () => {
       service.advance(60_000);
@@ -514,62 +461,62 @@ describe('a holder that was stopped past its lease', () => {
     const answer = await verifyAt(slow, environment);
 
     expect(answer.json.data).toMatchObject({ status: 'active' });
-    expect(await worksAtSlack((await tokenOf(environment)).accessToken)).toBe(true);
+    expect(await tools.worksAtSlack((await tools.tokenOf(environment)).accessToken)).toBe(true);
   });
 
   it('drops its answer when a newer approval was stored', async () => {
-    const environment = await connected();
+    const environment = await tools.connected();
     const slow = startInstance(service);
     let approved: Token | undefined;
     slow.before(storesToken, async () => {
       await service.connect(environment);
-      approved = await tokenOf(environment);
+      approved = await tools.tokenOf(environment);
     });
 
     const answer = await verifyAt(slow, environment);
 
     expect(answer.status).toBe(200);
-    expect(await tokenOf(environment)).toEqual(approved);
+    expect(await tools.tokenOf(environment)).toEqual(approved);
   });
 
   it('ends the token that it got for a grant that was let go', async () => {
-    const environment = await connected();
+    const environment = await tools.connected();
     const slow = recordingInstance();
     slow.before(storesToken, async () => {
       service.advance(11_000);
       await service.connect(environment, {}, { workspaceId: globex.id });
-      expect(await grantOf(environment)).toMatchObject({ status: 'revoked' });
+      expect(await tools.grantOf(environment)).toMatchObject({ status: 'revoked' });
     });
 
     const answer = await verifyAt(slow, environment);
 
     expect(answer.json.data).toMatchObject({ workspace: { id: globex.id }, status: 'active' });
     expect(slow.got).toHaveLength(2);
-    expect(await worksAtSlack(slow.got[0] ?? '')).toBe(false);
-    expect(await grantOf(environment)).toMatchObject({ status: 'revoked', token: '' });
+    expect(await tools.worksAtSlack(slow.got[0] ?? '')).toBe(false);
+    expect(await tools.grantOf(environment)).toMatchObject({ status: 'revoked', token: '' });
   });
 });
 
 describe('a grant that is let go while it is refreshed', () => {
   it('ends with the token that the refresh gave', async () => {
-    const environment = await connected();
+    const environment = await tools.connected();
     let moving: Promise<unknown> | undefined;
     const instance = recordingInstance(async () => {
       moving ??= service.connect(environment, {}, { workspaceId: globex.id });
-      await vi.waitUntil(async () => (await shown(environment)).workspace.id === globex.id, { timeout: 10_000 });
+      await vi.waitUntil(async () => (await tools.shown(environment)).workspace.id === globex.id, { timeout: 10_000 });
     });
 
     const answer = await verifyAt(instance, environment);
     await moving;
 
     expect(answer.json.data).toMatchObject({ workspace: { id: globex.id }, status: 'active' });
-    expect(await grantOf(environment)).toMatchObject({ status: 'revoked', token: '' });
+    expect(await tools.grantOf(environment)).toMatchObject({ status: 'revoked', token: '' });
     expect(instance.got).toHaveLength(2);
-    expect(await worksAtSlack(instance.got[0] ?? '')).toBe(false);
+    expect(await tools.worksAtSlack(instance.got[0] ?? '')).toBe(false);
   });
 
   it('ends without the app, which a token that a caller brought meanwhile lives on', async () => {
-    const environment = await connected({ configurations: { revoke: 'uninstall' } });
+    const environment = await tools.connected({ configurations: { revoke: 'uninstall' } });
     const [revoked, uninstalled] = [service.slack.count('auth.revoke'), service.slack.count('apps.uninstall')];
     const instance = recordingInstance(async () => {
       const update = { workspace: { id: acme.id }, auth: { accessToken: 'xoxb-of-the-caller' } };
@@ -579,7 +526,7 @@ describe('a grant that is let go while it is refreshed', () => {
 
     await verifyAt(instance, environment);
 
-    expect(await worksAtSlack(instance.got[0] ?? '')).toBe(false);
+    expect(await tools.worksAtSlack(instance.got[0] ?? '')).toBe(false);
     expect(service.slack.count('auth.revoke') - revoked).toBe(1);
     expect(service.slack.count('apps.uninstall') - uninstalled).toBe(0);
   });
@@ -587,8 +534,8 @@ describe('a grant that is let go while it is refreshed', () => {
 
 describe('a token that does not rotate', () => {
   it('is tried at Slack', async () => {
-    const environment = await connected({ app: { tokenRotation: false } });
-    const { token, version } = await grantOf(environment);
+    const environment = await tools.connected({ app: { tokenRotation: false } });
+    const { token, version } = await tools.grantOf(environment);
     const tests = service.slack.count('auth.test');
 
     const answer = await verify(environment);
@@ -596,14 +543,14 @@ describe('a token that does not rotate', () => {
 
     expect(answer.json.data).toMatchObject({ status: 'active', lastVerifiedAt: expect.any(String) });
     expect(service.slack.count('auth.test') - tests).toBe(1);
-    expect(await grantOf(environment)).toMatchObject({ token, version });
-    expect(sent(environment)).toEqual([]);
+    expect(await tools.grantOf(environment)).toMatchObject({ token, version });
+    expect(tools.sent(environment)).toEqual([]);
   });
 
   it.each(['token_revoked', 'account_inactive', 'invalid_auth'])(
     'shows that Slack says %s, and heals',
     async (error) => {
-      const environment = await connected({ app: { tokenRotation: false } });
+      const environment = await tools.connected({ app: { tokenRotation: false } });
       service.slack.misbehave({ method: 'auth.test', kind: 'ok_false', error, times: 1 });
 
       const dead = await verify(environment);
@@ -617,7 +564,7 @@ describe('a token that does not rotate', () => {
   );
 
   it.each(['http_500', 'rate_limited', 'drop_before', 'html'] as const)('stays as it was after %s', async (kind) => {
-    const environment = await connected({ app: { tokenRotation: false } });
+    const environment = await tools.connected({ app: { tokenRotation: false } });
     service.slack.misbehave({ method: 'auth.test', kind, times: 1 });
 
     const answer = await verify(environment);
@@ -630,19 +577,19 @@ describe('a token that does not rotate', () => {
 
 describe('a token that a caller brought', () => {
   it('is refreshed with its refresh token', async () => {
-    const environment = await connected();
-    const identifier = await brought(environment, await tokenOf(environment));
+    const environment = await tools.connected();
+    const identifier = await tools.brought(environment, await tools.tokenOf(environment));
 
     const answer = await verify(environment, identifier);
 
     expect(answer.status).toBe(200);
     expect(answer.json.data).toMatchObject({ status: 'active', lastVerifiedAt: expect.any(String) });
-    expect(sent(environment)).toHaveLength(1);
+    expect(tools.sent(environment)).toHaveLength(1);
   });
 
   it('is left alone without one', async () => {
-    const environment = await connected();
-    const identifier = await brought(environment, { accessToken: 'xoxb-anything' });
+    const environment = await tools.connected();
+    const identifier = await tools.brought(environment, { accessToken: 'xoxb-anything' });
     const calls = service.slack.calls.length;
 
     const answer = await verify(environment, identifier);
@@ -657,7 +604,7 @@ describe('a Teams connection', () => {
   async function connectedTenant() {
     const environment = await teams.createTeams(service);
     await teams.connect(service, environment, { connectionIdentifier: 'teams' });
-    const { workspace } = await shown(environment, 'teams');
+    const { workspace } = await tools.shown(environment, 'teams');
     return {
       environment,
       tenantId: workspace.id,

@@ -5,6 +5,7 @@ import { signInScopes } from './authorization-url.ts';
 import { readCertificate } from './certificate.ts';
 import { failureOfTokenError, readEntraError } from './entra-error.ts';
 import { fetchWhole, NoAnswerError, type WholeAnswer } from './fetch-whole.ts';
+import { isGuid } from './tenant.ts';
 
 /** What authorities, and so cache keys and assertions, are made from; calls go to the base URL that is configured. */
 const microsoftLogin = 'https://login.microsoftonline.com';
@@ -107,7 +108,8 @@ export async function requestAppOnlyToken(
     });
     if (!result?.accessToken || !result.expiresOn) throw new FlowFailure('provider_unavailable');
     const claims = claimsOf(result.accessToken);
-    if (claims.tid !== tenantId) throw new FlowFailure('provider_refused');
+    // A name of a tenant is not what a token says.
+    if (isGuid(tenantId) && claims.tid !== tenantId.toLowerCase()) throw new FlowFailure('provider_refused');
     return { accessToken: result.accessToken, expiresAt: result.expiresOn.getTime(), roles: claims.roles };
   } catch (error) {
     if (failure instanceof FlowFailure) throw failure;

@@ -84,7 +84,7 @@ async function setup({ lasts = 0, rotates = true }: Options = {}) {
   const provider = { answer: async (request: RefreshRequest): Promise<RefreshAnswer> => rotate(request) };
   const deps: RefreshDeps = {
     grants,
-    integrations: dynamoIntegrationStore(db),
+    integrations: { ...dynamoIntegrationStore(db), get: async () => integration },
     vault,
     log: silentLog,
     now,
@@ -111,7 +111,7 @@ async function setup({ lasts = 0, rotates = true }: Options = {}) {
     stored,
     openStored: async () => openToken(vault, await stored()),
     async ask(need: Need = { minTtlSeconds: 300 }, of: Integration = integration) {
-      return freshToken(deps, of, await stored(), need);
+      return freshToken({ ...deps, integrations: { ...deps.integrations, get: async () => of } }, await stored(), need);
     },
   };
 }
@@ -181,6 +181,14 @@ describe('a token that is asked for', () => {
     },
   );
 
+  it('is not asked for once the integration is gone', async () => {
+    const { deps, stored, requests } = await setup();
+    const gone = { ...deps, integrations: { ...deps.integrations, get: async () => undefined } };
+
+    expect(await freshToken(gone, await stored(), { minTtlSeconds: 300 })).toEqual({ kind: 'ended' });
+    expect(requests).toEqual([]);
+  });
+
   it('keeps the refresh token when the provider gives no other', async () => {
     const { ask, provider, rotate, openStored } = await setup();
     provider.answer = async (request) => ({ ...rotate(request), refreshToken: undefined }) as RefreshAnswer;
@@ -194,7 +202,7 @@ describe('a token that is asked for', () => {
 describe('64 callers at the moment of expiry', () => {
   /** Real time passes while they wait for a provider that answers once each of them has begun. */
   async function together(lasts: number, answer?: RefreshAnswer) {
-    const { deps, integration, stored, provider, requests, rotate } = await setup({ lasts });
+    const { deps, stored, provider, requests, rotate } = await setup({ lasts });
     const read = await stored();
     const waiting = new Set<number>();
     const everybodyWaits = Promise.withResolvers<void>();
@@ -209,7 +217,7 @@ describe('64 callers at the moment of expiry', () => {
           if (waiting.size === 63) everybodyWaits.resolve();
           await new Promise((resolve) => setTimeout(resolve, 50));
         };
-        return freshToken({ ...deps, wait }, integration, read, { minTtlSeconds: 300 });
+        return freshToken({ ...deps, wait }, read, { minTtlSeconds: 300 });
       }),
     );
     return { results, requests };
@@ -387,7 +395,9 @@ describe('a grant of a person that is let go while it is refreshed', () => {
     };
     const uninstalling = { ...integration, configurations: { revoke: 'uninstall' as const } };
 
-    const result = await freshToken({ ...deps, endAtProvider }, uninstalling, read, { force: true });
+    const integrations = { ...deps.integrations, get: async () => uninstalling };
+
+    const result = await freshToken({ ...deps, endAtProvider, integrations }, read, { force: true });
 
     expect(result).toEqual({ kind: 'ended' });
     expect(ends).toEqual([['access-1', 'token']]);
@@ -405,7 +415,7 @@ describe('any interleaving of callers, pauses, failures and approvals', () => {
         fc.array(step, { maxLength: 8 }),
         fc.integer({ min: 2, max: 4 }),
         async (scheduler, steps, callers) => {
-          const { deps, clock, integration, stored, rotate, openStored, requests, approve } = await setup();
+          const { deps, clock, stored, rotate, openStored, requests, approve } = await setup();
           const script = [...steps];
           /** What stores a token must have begun after what stored the one before: leases and approvals, in order. */
           const leases = new Map<string, number>();
@@ -454,9 +464,7 @@ describe('any interleaving of callers, pauses, failures and approvals', () => {
           };
           const read = await stored();
           const results = await scheduler.waitFor(
-            Promise.all(
-              Array.from({ length: callers }, () => freshToken(scheduled, integration, read, { minTtlSeconds: 300 })),
-            ),
+            Promise.all(Array.from({ length: callers }, () => freshToken(scheduled, read, { minTtlSeconds: 300 }))),
           );
 
           for (const result of results) {
@@ -466,7 +474,7 @@ describe('any interleaving of callers, pauses, failures and approvals', () => {
           if (!disturbed) expect(requests).toHaveLength(1);
 
           clock.now += 11_000;
-          const last = await freshToken(deps, integration, await stored(), { minTtlSeconds: 300 });
+          const last = await freshToken(deps, await stored(), { minTtlSeconds: 300 });
           if (last.kind === 'token') {
             expect(await openStored()).toMatchObject({ accessToken: last.token.accessToken });
           } else {

@@ -1,17 +1,19 @@
 import { setTimeout as wait } from 'node:timers/promises';
+import { appOnlyCache } from '../grant/app-only-cache.ts';
 import { type ClientCredentialDeps, openClientCredential } from '../providers/msteams/client-credential.ts';
 import { requestAppOnlyToken } from '../providers/msteams/entra.ts';
 import { refreshSlackToken } from '../providers/slack/refresh-token.ts';
 import { testSlackToken } from '../providers/slack/test-token.ts';
+import type { ConnectionTokenDeps } from './connection-token.ts';
 import { composeDisconnect, type DisconnectParts } from './disconnect-deps.ts';
 import type { VerifyDeps } from './verify-connection.ts';
 
-export interface VerifyParts extends DisconnectParts, Omit<ClientCredentialDeps, 'vault'> {
+export interface TokenParts extends DisconnectParts, Omit<ClientCredentialDeps, 'vault'> {
   readonly microsoftLoginBaseUrl: string;
 }
 
 /** Puts together what asks the providers for tokens and about them, and ends those that nobody needs. */
-export function composeVerify(parts: VerifyParts) {
+export function composeTokens(parts: TokenParts) {
   const { slackBaseUrl, fetch = globalThis.fetch } = parts;
   const disconnecting = composeDisconnect(parts);
   const { vault } = disconnecting;
@@ -21,7 +23,10 @@ export function composeVerify(parts: VerifyParts) {
     wait: (milliseconds) => wait(milliseconds),
     refreshToken: (request) => refreshSlackToken(fetch, slackBaseUrl, request),
     testToken: (token) => testSlackToken(fetch, slackBaseUrl, token),
-    requestAppOnlyToken: async (integration, tenantId) =>
-      requestAppOnlyToken(entra, integration, await openClientCredential({ ...parts, vault }, integration), tenantId),
-  } satisfies VerifyDeps;
+    appOnlyTokens: appOnlyCache(disconnecting),
+    async requestAppOnlyToken(integration, tenantId, resource) {
+      const credential = await openClientCredential({ ...parts, vault }, integration);
+      return requestAppOnlyToken(entra, integration, credential, tenantId, resource);
+    },
+  } satisfies VerifyDeps & ConnectionTokenDeps;
 }
