@@ -69,24 +69,30 @@ async function endWhatBelongsTo(deps: DisconnectDeps, integration: Integration, 
     let isDone = true;
     const work = async () => {
       for await (const row of rows) {
-        if (deps.now() >= until) isDone = false;
-        if (!isDone) return;
-        await end(row);
+        if (deps.now() >= until) return;
+        await end(row).catch((error: unknown) => {
+          isDone = false;
+          deps.log.error('what belongs to a deleted integration could not be ended', {
+            ...lineOf(integration),
+            ...errorFields(error),
+          });
+        });
       }
     };
     await Promise.all(Array.from({ length: endedAtOnce }, work));
-    return isDone;
+    return isDone && deps.now() < until;
   };
-  return (
-    (await endEach(connections, (connection) => disconnect(deps, connection))) &&
-    (await endEach(endpoints, (endpoint) =>
+  const ended = [
+    await endEach(connections, (connection) => disconnect(deps, connection)),
+    await endEach(endpoints, (endpoint) =>
       endpoints.remove(endpoint, { asOf: Math.max(deps.now(), endpoint.asOf + 1), flowId: 'deletion' }),
-    )) &&
-    (await endEach(grants, async (grant) => {
+    ),
+    await endEach(grants, async (grant) => {
       // One that is being revoked is due by itself.
       if (grant.status !== 'revoking') await revokeGrantIfUnshared(deps, integration, grant, 'deletion');
-    }))
-  );
+    }),
+  ];
+  return ended.every((isDone) => isDone);
 }
 
 function lineOf({ environmentId, integrationId }: Integration) {

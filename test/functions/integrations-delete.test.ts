@@ -1,9 +1,14 @@
-import { ScanCommand } from '@aws-sdk/lib-dynamodb';
+import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import { PutCommand, ScanCommand } from '@aws-sdk/lib-dynamodb';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { localClientConfig } from '../../infra/local/embedded-dynamodb.ts';
 import { contoso } from '../../infra/local/pretend-microsoft/directory.ts';
+import { grantIdOf } from '../../lib/grant/grant.ts';
 import { dynamoFlowStore } from '../../lib/store/flow-store.ts';
+import { injectFaults } from '../support/faults.ts';
 import { type Command, handleOf, startInstance } from '../support/instance.ts';
 import { startTestService, type TestEnvironment, type TestService } from '../support/service.ts';
+import { anInstallation, integrationIdOf, storesOf } from '../support/slack-stores.ts';
 import { adele, connect, createTeams, megan, signedIn, urlOf } from '../support/teams.ts';
 import { openBrowser } from '../support/visitor.ts';
 
@@ -17,10 +22,7 @@ afterAll(() => service.close());
 
 const noLongerOffered = { status: 400, text: expect.stringContaining('integration_unavailable') };
 
-async function idOf(environment: TestEnvironment, identifier = 'slack'): Promise<string> {
-  const { json } = await service.api(environment.apiKey, 'GET', '/v1/integrations');
-  return json.data.find((each: { identifier: string }) => each.identifier === identifier)._id;
-}
+const idOf = (environment: TestEnvironment, identifier?: string) => integrationIdOf(service, environment, identifier);
 
 const path = (integrationId: string) => `/v1/integrations/${integrationId}`;
 
@@ -206,6 +208,27 @@ describe('DELETE /v1/integrations/{integrationId}', () => {
     expect((await rows()).filter((row) => row['integrationId'] === integrationId && row['token'])).toEqual([]);
   });
 
+  it('does not let one token that cannot be opened keep the others', async () => {
+    const environment = await service.createTestEnvironment();
+    const integrationId = await idOf(environment);
+    await service.connect(environment, { subscriberId: 'ann' });
+    await service.connect(environment, { subscriberId: 'bob' }, { workspaceId: 'T0GLOBEX01' });
+    const TableName = service.db.tables.connections;
+    const grantId = grantIdOf(integrationId, 'T0ACME0001');
+    const damaged = (await leftOf(integrationId)).find((row) => row['sk'] === 'GRANT' && row['grantId'] === grantId);
+    await service.db.client.send(new PutCommand({ TableName, Item: { ...damaged, token: 'damaged' } }));
+    const before = revocations();
+
+    const answer = await remove(environment);
+    await sweepToTheEnd();
+
+    expect([answer.status, await service.connections(environment), revocations() - before]).toEqual([200, [], 1]);
+    expect((await leftOf(integrationId)).map(({ token }) => token)).toContain('damaged');
+    expect(service.lines).toContainEqual(
+      expect.objectContaining({ level: 'error', message: expect.stringContaining('could not be ended') }),
+    );
+  });
+
   it('ends with one answer of success when many ask at once', async () => {
     const environment = await service.createTestEnvironment();
     await service.connect(environment);
@@ -299,6 +322,28 @@ describe('a call that had read an integration before it was deleted', () => {
     await sweepAfter(14);
     expect(await service.endpoints(environment)).toEqual([]);
   });
+});
+
+describe('an installation of a Bolt app', () => {
+  it.each(Array.from({ length: 14 }, (_, index) => index + 1))(
+    'whose storing ended before command %d goes with its integration, down to its tokens',
+    async (k) => {
+      const environment = await service.createTestEnvironment();
+      const integrationId = await idOf(environment);
+      const client = new DynamoDBClient({ ...localClientConfig(service.db.endpoint), maxAttempts: 1 });
+      const { installations } = await storesOf(service, environment, { client });
+      injectFaults(client as never).killAt(k);
+      const user = { token: 'xoxp-ann', scopes: ['search:read'], id: 'U0ANN' };
+      await installations.storeInstallation(anInstallation({ user })).catch(() => {});
+
+      await remove(environment);
+      await sweepToTheEnd();
+
+      expect(await service.connections(environment)).toEqual([]);
+      expect((await rows()).filter((row) => row['integrationId'] === integrationId && row['token'])).toEqual([]);
+      expect(await isGone(integrationId)).toBe(true);
+    },
+  );
 });
 
 describe('the row of a deleted integration', () => {
