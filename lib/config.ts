@@ -4,7 +4,8 @@ import * as z from 'zod/mini';
 /** Every hop on loopback may be plain http; everything else is https. */
 const baseUrl = z.string().check(
   z.refine(isAllowedBaseUrl, 'must be an https URL, or http on loopback, without query or fragment'),
-  z.overwrite((url) => url.replace(/\/+$/, '')),
+  // Scheme and host have no case, and whoever looks for `https:` should find it.
+  z.overwrite((url) => url.replace(/^[^/]+\/\/[^/]*/, (origin) => origin.toLowerCase()).replace(/\/+$/, '')),
 );
 
 const variables = {

@@ -34,6 +34,7 @@ describe('loadConfig', () => {
     ['PUBLIC_URL', 'https://connect.example', 'https://connect.example'],
     ['PUBLIC_URL', 'https://connect.example/', 'https://connect.example'],
     ['PUBLIC_URL', 'https://connect.example/chat//', 'https://connect.example/chat'],
+    ['PUBLIC_URL', 'HTTPS://Connect.Example/Chat', 'https://connect.example/Chat'],
     ['PUBLIC_URL', 'https://connect.example:8443', 'https://connect.example:8443'],
     ['PUBLIC_URL', 'http://localhost:3000', 'http://localhost:3000'],
     ['SLACK_BASE_URL', 'http://127.0.0.1:4000', 'http://127.0.0.1:4000'],
