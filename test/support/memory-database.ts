@@ -248,6 +248,10 @@ function parse(expression: string): Condition {
   const both = () => joined('AND', single, 'every');
   const single = (): Condition => {
     const first = next();
+    if (first === 'NOT') {
+      const negated = single();
+      return (row, input) => !negated(row, input);
+    }
     if (first === '(') {
       const inner = either();
       next();
