@@ -6,6 +6,8 @@ export interface Fork {
   receive<Message>(): Promise<Message>;
   send(message: object): void;
   close(): Promise<void>;
+  /** As `kill -9` does, and waits for its end. */
+  kill(): Promise<void>;
 }
 
 /** Runs a script in a Node process of its own, which says nothing on the console but errors. */
@@ -30,6 +32,10 @@ export function forkScript(script: URL, env: NodeJS.ProcessEnv = {}): Fork {
     },
     async close() {
       if (child.connected) child.disconnect();
+      await exited;
+    },
+    async kill() {
+      child.kill('SIGKILL');
       await exited;
     },
   };
