@@ -4,7 +4,7 @@ import { localClientConfig } from '../../infra/local/embedded-dynamodb.ts';
 import { createContext } from '../../infra/local/lambda-context.ts';
 import { composeHandlers, withoutAws } from '../../infra/local/local-service.ts';
 import { routeMatcher } from '../../infra/local/match-route.ts';
-import { routes } from '../../infra/routes.ts';
+import { type HttpFunctionName, routes } from '../../infra/routes.ts';
 import { parseHandle } from '../../lib/flow/handle.ts';
 import type { HttpEvent, HttpResult } from '../../lib/http/types.ts';
 import { documentClient } from '../../lib/store/aws-database.ts';
@@ -41,11 +41,18 @@ export function startInstance(
   };
   const handlers = composeHandlers(parts);
   const awsAssertion = withoutAws(service.log);
+  const call = async (name: HttpFunctionName, event: HttpEvent): Promise<HttpResult> => {
+    const result = await handlers[name](event, createContext(name));
+    const { statusCode: status = 200, headers = {}, cookies = [], body: text = '' } = result;
+    const isJson = String(headers['content-type']).startsWith('application/json');
+    service.observe(event.rawPath, { status, isJson, headers: JSON.stringify([headers, cookies]), text });
+    return result;
+  };
   return {
     faults,
     hit: (callback: string, cookies: string[] = []): Promise<HttpResult> => {
       const name = callback.includes('/callback/msteams') ? 'msteams-callback' : 'slack-callback';
-      return handlers[name]({ ...eventOf('GET', callback), cookies }, createContext(name));
+      return call(name, { ...eventOf('GET', callback), cookies });
     },
     /** A call of the API. */
     api: (apiKey: string, method: string, path: string, body?: unknown): Promise<HttpResult> => {
@@ -58,14 +65,12 @@ export function startInstance(
         headers,
         ...(body !== undefined && { body: JSON.stringify(body) }),
       };
-      return handlers[route.function](event, createContext(route.function));
+      return call(route.function, event);
     },
-    visit: (startUrl: string): Promise<HttpResult> =>
-      handlers.start(startEvent('GET', startUrl), createContext('start')),
+    visit: (startUrl: string): Promise<HttpResult> => call('start', startEvent('GET', startUrl)),
     press: (startUrl: string, headers: Record<string, string>): Promise<HttpResult> =>
-      handlers.start({ ...startEvent('POST', startUrl), headers }, createContext('start')),
-    confirm: (apiKey: string, body: object): Promise<HttpResult> =>
-      handlers['confirm-flow'](confirmEvent(apiKey, body), createContext('confirm-flow')),
+      call('start', { ...startEvent('POST', startUrl), headers }),
+    confirm: (apiKey: string, body: object): Promise<HttpResult> => call('confirm-flow', confirmEvent(apiKey, body)),
     /** One run of the schedule. */
     sweep: sweep.createHandler(sweep.compose({ ...parts, awsAssertion, isFederated: () => true })),
     /** Does something just before the first command that is looked for is sent. */
