@@ -21,12 +21,19 @@ export interface Command {
 /** Another instance of a service's functions, with a client of its own that can be made to fail and to stop. */
 export function startInstance(
   service: TestService,
-  options: { fetch?: typeof fetch; maxAttempts?: number; publicUrl?: string } = {},
+  options: {
+    fetch?: typeof fetch;
+    maxAttempts?: number;
+    publicUrl?: string;
+    /** Calls to providers count as commands. */
+    countsCalls?: boolean;
+  } = {},
 ) {
   const client = documentClient(
     new DynamoDBClient({ ...localClientConfig(service.db.endpoint), maxAttempts: options.maxAttempts ?? 1 }),
   );
   const faults = injectFaults(client);
+  const { fetch: send = options.countsCalls ? fetch : undefined } = options;
   const parts = {
     db: { client, tables: service.db.tables },
     keyWrapper: service.keyWrapper,
@@ -37,7 +44,7 @@ export function startInstance(
     flowTtlSeconds: 300,
     log: service.log,
     now: service.now,
-    ...(options.fetch && { fetch: options.fetch }),
+    ...(send && { fetch: options.countsCalls ? faults.around(send) : send }),
   };
   const handlers = composeHandlers(parts);
   const awsAssertion = withoutAws(service.log);
