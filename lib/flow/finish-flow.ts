@@ -64,7 +64,9 @@ export async function finishFlow(deps: FinishFlowDeps, flow: Flow, steps: Finish
       throw new FlowFailure('exchange_outcome_unknown');
     }
     obtained = await steps.obtain();
-    if (awaitsConfirmation(obtained.flow)) return await askForConfirmation(deps, obtained.flow as ExchangedFlow);
+    const { flow: exchanged, granted } = obtained;
+    if (!isForTeam(exchanged, granted)) throw new FlowFailure('team_mismatch');
+    if (awaitsConfirmation(exchanged)) return await askForConfirmation(deps, exchanged as ExchangedFlow);
     // Read afresh: a deletion since the redeeming stops here.
     integration = await usableIntegration(deps, obtained.flow);
     const held = await steps.hold?.(obtained, integration);
@@ -84,6 +86,12 @@ export async function finishFlow(deps: FinishFlowDeps, flow: Flow, steps: Finish
       return { kind: 'waiting', flow };
     }
   }
+}
+
+/** Slack lets the person choose, whatever the URL asks for. Who signs in does so in a workspace, also within an enterprise. */
+function isForTeam({ teamId, mode }: Flow, { account }: Granted): boolean {
+  if (teamId === undefined || teamId === account.id) return true;
+  return mode === 'link_user' && teamId === account.enterpriseId;
 }
 
 async function askForConfirmation(deps: FinishFlowDeps, flow: ExchangedFlow): Promise<CallbackOutcome> {
