@@ -9,6 +9,7 @@ import * as meta from '../../functions/meta.ts';
 import * as msteamsCallback from '../../functions/msteams-callback.ts';
 import * as slackAuthorize from '../../functions/slack-authorize.ts';
 import * as slackCallback from '../../functions/slack-callback.ts';
+import * as slackEvents from '../../functions/slack-events.ts';
 import * as start from '../../functions/start.ts';
 import * as sweep from '../../functions/sweep.ts';
 import { FlowFailure } from '../../lib/flow/flow-failure.ts';
@@ -210,6 +211,7 @@ export function composeHandlers(
     'slack-callback': slackCallback.createHandler({ ...composeSlackCallback(of('slack-callback')), publicUrl }),
     'msteams-callback': msteamsCallback.createHandler({ ...composeTeamsCallback(of('msteams-callback')), publicUrl }),
     'slack-authorize': slackAuthorize.createHandler(slackAuthorize.compose(of('slack-authorize'))),
+    'slack-events': slackEvents.createHandler(slackEvents.compose(of('slack-events'))),
     'confirm-flow': confirmFlow.createHandler(confirmFlow.compose(of('confirm-flow'))),
     integrations: integrations.createHandler(integrations.compose(of('integrations'))),
     'channel-connections': channelConnections.createHandler(channelConnections.compose(of('channel-connections'))),
