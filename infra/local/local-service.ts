@@ -99,19 +99,25 @@ export async function startLocalService(config: LocalConfig, log: Log): Promise<
       ...(config.PUBLIC_URL === undefined ? {} : { publicUrl: config.PUBLIC_URL }),
       handlers: async (url) => {
         const publicUrl = config.PUBLIC_URL ?? url;
-        pretendSlack?.registerApp({ ...pretendSlackApp, redirectUris: [slackRedirectUri(publicUrl)] });
         pretendMicrosoft?.registerApp({ ...pretendEntraApp, redirectUris: [teamsRedirectUri(publicUrl)] });
-        ensured.resolve(
-          await ensureLocalEnvironment({
-            db,
-            keyWrapper,
-            folder,
-            apiKey: config.CHAT_CONNECT_API_KEY,
-            signingSecret: config.CHAT_CONNECT_SIGNING_SECRET,
-            withPretendApps: !config.real,
-            returnUrl: confirmationUrl(publicUrl),
-          }),
-        );
+        const environment = await ensureLocalEnvironment({
+          db,
+          keyWrapper,
+          folder,
+          apiKey: config.CHAT_CONNECT_API_KEY,
+          signingSecret: config.CHAT_CONNECT_SIGNING_SECRET,
+          withPretendApps: !config.real,
+          returnUrl: confirmationUrl(publicUrl),
+        });
+        pretendSlack?.registerApp({
+          ...pretendSlackApp,
+          redirectUris: [slackRedirectUri(publicUrl)],
+          events: {
+            url: `${url}/v1/integrations/${environment.slackIntegrationId}/slack/events`,
+            signingSecret: pretendSlackApp.signingSecret,
+          },
+        });
+        ensured.resolve(environment);
         return composeHandlers({
           db,
           keyWrapper,
