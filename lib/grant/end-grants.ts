@@ -34,6 +34,8 @@ export interface EndingEvent {
 }
 
 const endedAtOnce = 25;
+/** No exchange or refresh takes longer. */
+const exchangeSeconds = 10;
 /** Other writers of a grant's row win this often at most. */
 const maxRounds = 8;
 
@@ -88,7 +90,7 @@ async function* grantIdsOf(
 /** @returns whether it ended the grant */
 async function endGrant(
   deps: EndGrantsDeps,
-  { environmentId, credentials }: Integration,
+  { environmentId }: Integration,
   grantId: string,
   event: EndingEvent,
   attempt: string,
@@ -100,8 +102,7 @@ async function endGrant(
       await removeUserMark(deps, grant);
       return false;
     }
-    const appId = credentials.applicationId ?? grant.appId ?? event.appId;
-    if (appId !== event.appId || !isMeant(grant, event.ending) || !(await isBelieved(deps, grant, event))) return false;
+    if (!isMeant(grant, event) || !(await isBelieved(deps, grant, event))) return false;
     // An approval that came after the event may be stored after it as well: only older ones are fenced off.
     const asOf = Math.max(Math.min(event.time * 1000, deps.now()), grant.asOf);
     const erased = await deps.grants.erase(grant, { asOf, flowId: attempt, statusReason: event.ending.reason });
@@ -112,16 +113,23 @@ async function endGrant(
   throw new Error('other writers kept changing the grant');
 }
 
-function isMeant({ userId, botUserId }: Grant, { holders }: Ending): boolean {
+function isMeant(
+  { appId, userId, botUserId }: Grant,
+  { appId: endedAppId, ending: { holders } }: EndingEvent,
+): boolean {
+  if (appId !== undefined && appId !== endedAppId) return false;
   if (!holders || userId !== undefined || botUserId === undefined) return true;
   return holders.bots.includes(botUserId);
 }
 
-/** An event tells its second only. In the second of an exchange or refresh, it may be of the token before. */
+/**
+ * An event tells its second only, and a provider may end the token before while it gives the next one. So close to an
+ * exchange or a refresh, the token itself is asked about.
+ */
 async function isBelieved(deps: EndGrantsDeps, grant: Grant, { time }: EndingEvent): Promise<boolean> {
-  const givenAt = Math.floor(grant.asOf / 1000);
-  if (time !== givenAt) return time > givenAt;
-  if (grant.version === 1) return true;
+  const later = time - Math.floor(grant.asOf / 1000);
+  if (later < 0) return false;
+  if (later > exchangeSeconds || grant.version === 1) return true;
   const { accessToken } = await openToken(deps.vault, grant);
   return !(await deps.testToken(accessToken))?.ok;
 }

@@ -58,7 +58,7 @@ const ask = (environment: TestEnvironment, identifier = 'mine') =>
 async function reinstall(environment: TestEnvironment): Promise<void> {
   service.advance(10 * second);
   await service.connect(environment, { connectionIdentifier: 'mine' });
-  service.advance(10 * second);
+  service.advance(20 * second);
 }
 
 const botOf = ({ slackApp }: TestEnvironment) => botUserId(slackApp.appId, acme.id);
@@ -325,7 +325,7 @@ describe('app_uninstalled', () => {
   it('ends it for every customer of the workspace, and one reconnect heals them all', async () => {
     const { environment, slack } = await connected();
     await service.connect(environment, { connectionIdentifier: 'hers', subscriberId: 'subscriber-2' });
-    service.advance(10 * second);
+    service.advance(20 * second);
 
     await slack.send(slack.uninstalled());
 
@@ -569,7 +569,10 @@ describe('the time of an event', () => {
     [0, 'lives', 'active'],
     [0, 'is dead', 'revoked'],
     [0, 'gets no answer', 'revoked'],
-    [1, 'lives', 'revoked'],
+    [1, 'lives', 'active'],
+    [10, 'is dead', 'revoked'],
+    [10, 'lives', 'active'],
+    [11, 'lives', 'revoked'],
   ])('that is %d s after a re-install whose token %s leaves the connection %s', async (later, token, expected) => {
     const { environment, slack } = await connected();
     await reinstall(environment);
