@@ -179,10 +179,10 @@ function personMissing(): ChatConnectError {
 
 const teamsHost = /^teams\.(microsoft\.com|microsoft\.us|cloud\.microsoft)$/;
 
-/** What Teams gives for "Get link to channel". */
+/** What Teams gives for "Get link to channel" and for "Copy link" of a message. */
 function linkIn(query: string): { channelId: string; teamId: string | null; tenantId: string | null } | undefined {
   const { hostname, pathname = '', searchParams } = URL.parse(query) ?? {};
-  const [, encodedId] = /^\/l\/channel\/([^/]+)/.exec(pathname) ?? [];
+  const [, encodedId] = /^\/l\/(?:channel|message)\/([^/]+)/.exec(pathname) ?? [];
   if (!searchParams || encodedId === undefined || !teamsHost.test(hostname ?? '')) return undefined;
   try {
     const channelId = decodeURIComponent(encodedId);

@@ -37,7 +37,7 @@ const placeSchema = z.tuple([z.enum(['public', 'private']), z.string(), z.int().
 /** Whose next page, by Slack's cursor, and how much of it was read before. */
 type Place = z.infer<typeof placeSchema>;
 
-/** Slack recommends no more, and leaves out archived ones only then, so that pages come shorter. */
+/** Slack recommends no more. Archived channels count, although they are left out, so pages come shorter. */
 const pageSize = 200;
 /** Slack allows as few as 20 calls a minute for all who use the app in a workspace. */
 const maxCalls = 5;
@@ -59,7 +59,7 @@ const pageSchema = z.looseObject({
 });
 const oneSchema = z.looseObject({ ok: z.literal(true), channel: channelSchema });
 
-/** Neither scope gives the other kind, so that whoever lacks one still sees the channels of the other. */
+/** Without a person there is nobody whose private channels could be listed. */
 const kindsOf = ({ personId }: ChannelRequest): readonly Kind[] =>
   personId === undefined ? ['public'] : ['public', 'private'];
 
@@ -67,7 +67,7 @@ const kindsOf = ({ personId }: ChannelRequest): readonly Kind[] =>
  * The channels of a workspace that a message can go to: its public ones, and the private ones that both the person and
  * the bot are in, as far as the scopes reach.
  * @throws ChatConnectError `missing_scope` when none of them does, `reauthorization_required`, `rate_limited`,
- *   `channels_unavailable`, `validation_failed` for a workspace that an org-wide token is not for
+ *   `channels_unavailable`, `validation_failed` for a workspace that an org-wide token is not for, or a cursor too old
  */
 export async function listSlackChannels(deps: SlackChannelsDeps, request: SlackChannelRequest): Promise<ChannelPage> {
   const channelId = channelIdIn(request.query);
@@ -173,8 +173,8 @@ async function readPage(
     return { rows: read.answer.channels, next: read.answer.response_metadata?.next_cursor ?? '' };
   }
   if (read.error === 'missing_scope') return 'lacking';
-  // The person has left the workspace; the cursor is of another time.
-  if (read.error === 'user_not_found' || read.error === 'invalid_cursor') return noRows;
+  // The person has left the workspace.
+  if (read.error === 'user_not_found') return noRows;
   throw refusalOf(read.error, request);
 }
 
@@ -234,6 +234,7 @@ function refusalOf(error: string, { teamId }: SlackChannelRequest): ChatConnectE
   if (error === 'ratelimited') return rateLimited();
   if (isTransient(error)) return channelsUnavailable(error, 1);
   if (deadToken.has(error)) return reauthorization(error);
+  if (error === 'invalid_cursor') return validationError(['cursor: Slack does not know it any more, so begin again']);
   if (error === 'team_access_not_granted' && teamId !== undefined) {
     return validationError(['teamId: the connection is not for this workspace']);
   }
