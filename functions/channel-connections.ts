@@ -1,5 +1,4 @@
 import * as z from 'zod/mini';
-import { loadConfig } from '../lib/config.ts';
 import { createConnection, replaceCredential } from '../lib/connection/bring-credential.ts';
 import { type Connection, connectionSchema } from '../lib/connection/connection.ts';
 import { type ConnectionTokenDeps, connectionToken, tokenResources } from '../lib/connection/connection-token.ts';
@@ -10,23 +9,20 @@ import { showConnection, showConnections, shownConnection, workspaceOf } from '.
 import { composeTokens, type TokenParts } from '../lib/connection/token-deps.ts';
 import { type VerifyDeps, verifyConnection } from '../lib/connection/verify-connection.ts';
 import { connectionModes } from '../lib/flow/flow.ts';
+import { partsOnAws } from '../lib/flow/parts-on-aws.ts';
 import { type ApiDeps, createApiHandler, identifierSchema, textSchema, validated } from '../lib/http/api.ts';
-import { lambdaLog, onLambda } from '../lib/http/lambda.ts';
+import { onLambda } from '../lib/http/lambda.ts';
 import { allOf, integrationIdOf } from '../lib/http/list-filters.ts';
 import { limitSchema, listQuerySchema, listRows, parseListQuery } from '../lib/http/list-route.ts';
 import type { HttpHandler } from '../lib/http/types.ts';
 import { providerIds } from '../lib/integration/integration.ts';
-import { awsAssertion } from '../lib/providers/msteams/aws-assertion.ts';
-import { federatedClients } from '../lib/providers/msteams/federated-clients.ts';
 import { listTeamsChannels } from '../lib/providers/msteams/list-channels.ts';
 import { listSlackChannels } from '../lib/providers/slack/list-channels.ts';
-import { awsDatabase } from '../lib/store/aws-database.ts';
 import type { Database } from '../lib/store/database.ts';
 import { dynamoApiKeyStore } from '../lib/store/environment-store.ts';
 import { dynamoIdempotencyStore } from '../lib/store/idempotency-store.ts';
 import { listOf, listOrderOf } from '../lib/store/keys.ts';
 import type { ListSource } from '../lib/store/list.ts';
-import { awsKeyWrapper } from '../lib/vault/aws-key-wrapper.ts';
 
 export const listQuery = listQuerySchema({
   subscriberId: z.optional(z.string()),
@@ -237,27 +233,4 @@ export function compose(parts: TokenParts & { readonly microsoftGraphBaseUrl: st
   };
 }
 
-export const handler = onLambda(() => {
-  const config = loadConfig([
-    'CONNECTIONS_TABLE',
-    'FLOWS_TABLE',
-    'VAULT_KEY_ARN',
-    'SLACK_BASE_URL',
-    'MICROSOFT_LOGIN_BASE_URL',
-    'MICROSOFT_GRAPH_BASE_URL',
-    'FEDERATED_CLIENTS',
-  ]);
-  const log = lambdaLog();
-  return createHandler(
-    compose({
-      db: awsDatabase(config),
-      keyWrapper: awsKeyWrapper(config),
-      slackBaseUrl: config.SLACK_BASE_URL,
-      microsoftLoginBaseUrl: config.MICROSOFT_LOGIN_BASE_URL,
-      microsoftGraphBaseUrl: config.MICROSOFT_GRAPH_BASE_URL,
-      awsAssertion: awsAssertion({ log }),
-      isFederated: federatedClients(config.FEDERATED_CLIENTS),
-      log,
-    }),
-  );
-});
+export const handler = onLambda(() => createHandler(compose(partsOnAws())));

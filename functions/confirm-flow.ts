@@ -1,23 +1,19 @@
 import * as z from 'zod/mini';
-import { loadConfig } from '../lib/config.ts';
 import { showConnection } from '../lib/connection/shown-connection.ts';
+import { composeStores } from '../lib/connection/stores.ts';
 import { shownEndpoint } from '../lib/endpoint/shown-endpoint.ts';
 import { type ConfirmFlowDeps, confirmFlow } from '../lib/flow/confirm-flow.ts';
 import { connectionIdentifierOf, type Flow } from '../lib/flow/flow.ts';
+import { partsOnAws } from '../lib/flow/parts-on-aws.ts';
 import { composeResume, type ResumeParts } from '../lib/flow/resume-flow-deps.ts';
 import { type ApiDeps, createApiHandler, textSchema, validated } from '../lib/http/api.ts';
-import { lambdaLog, onLambda } from '../lib/http/lambda.ts';
+import { onLambda } from '../lib/http/lambda.ts';
 import type { HttpHandler } from '../lib/http/types.ts';
-import { awsAssertion } from '../lib/providers/msteams/aws-assertion.ts';
-import { federatedClients } from '../lib/providers/msteams/federated-clients.ts';
-import { awsDatabase } from '../lib/store/aws-database.ts';
-import { type ConnectionStore, dynamoConnectionStore } from '../lib/store/connection-store.ts';
-import { dynamoEndpointStore, type EndpointStore } from '../lib/store/endpoint-store.ts';
+import type { ConnectionStore } from '../lib/store/connection-store.ts';
+import type { EndpointStore } from '../lib/store/endpoint-store.ts';
 import { dynamoApiKeyStore } from '../lib/store/environment-store.ts';
 import { dynamoFlowStore } from '../lib/store/flow-store.ts';
-import { dynamoGrantStore, type GrantStore } from '../lib/store/grant-store.ts';
-import { awsKeyWrapper } from '../lib/vault/aws-key-wrapper.ts';
-import { environmentVault } from '../lib/vault/environment-vault.ts';
+import type { GrantStore } from '../lib/store/grant-store.ts';
 import type { Vault } from '../lib/vault/vault.ts';
 
 export const confirmBody = z.strictObject({
@@ -63,41 +59,14 @@ async function made(deps: ConfirmDeps, flow: Flow) {
 }
 
 export function compose(parts: ResumeParts): ConfirmDeps {
-  const { db, log, keyWrapper, now = Date.now } = parts;
+  const { db } = parts;
+  const stores = composeStores(parts);
   return {
+    ...stores,
+    ...composeResume(parts, stores),
     flows: dynamoFlowStore(db),
-    ...composeResume(parts),
     findApiKey: dynamoApiKeyStore(db).find,
-    connections: dynamoConnectionStore(db),
-    endpoints: dynamoEndpointStore(db),
-    grants: dynamoGrantStore(db),
-    vault: environmentVault({ db, keyWrapper, now }),
-    log,
-    now,
   };
 }
 
-export const handler = onLambda(() => {
-  const config = loadConfig([
-    'CONNECTIONS_TABLE',
-    'FLOWS_TABLE',
-    'VAULT_KEY_ARN',
-    'SLACK_BASE_URL',
-    'MICROSOFT_LOGIN_BASE_URL',
-    'MICROSOFT_GRAPH_BASE_URL',
-    'FEDERATED_CLIENTS',
-  ]);
-  const log = lambdaLog();
-  return createHandler(
-    compose({
-      db: awsDatabase(config),
-      keyWrapper: awsKeyWrapper(config),
-      slackBaseUrl: config.SLACK_BASE_URL,
-      microsoftLoginBaseUrl: config.MICROSOFT_LOGIN_BASE_URL,
-      microsoftGraphBaseUrl: config.MICROSOFT_GRAPH_BASE_URL,
-      awsAssertion: awsAssertion({ log }),
-      isFederated: federatedClients(config.FEDERATED_CLIENTS),
-      log,
-    }),
-  );
-});
+export const handler = onLambda(() => createHandler(compose(partsOnAws())));

@@ -1,3 +1,4 @@
+import { composeStores, type Stores } from '../connection/stores.ts';
 import type { ResumeDeps } from './resume-flow.ts';
 import { composeSlackCallback } from './slack-callback-deps.ts';
 import { composeTeamsCallback, type TeamsCallbackParts } from './teams-callback-deps.ts';
@@ -6,7 +7,7 @@ export interface ResumeParts extends TeamsCallbackParts {
   readonly slackBaseUrl: string;
 }
 
-/** Puts together what finishes the flows of either provider. */
-export function composeResume(parts: ResumeParts): ResumeDeps {
-  return { slack: composeSlackCallback(parts), msteams: composeTeamsCallback(parts) };
+/** Puts together what finishes the flows of either provider, on the same stores. */
+export function composeResume(parts: ResumeParts, stores: Stores = composeStores(parts)): ResumeDeps {
+  return { slack: composeSlackCallback(parts, stores), msteams: composeTeamsCallback(parts, stores) };
 }

@@ -1,5 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { composeDisconnect, type DisconnectParts } from '../connection/disconnect-deps.ts';
+import { composeStores, type Stores } from '../connection/stores.ts';
 import { revokeUnstoredToken } from '../grant/revoke-if-unshared.ts';
 import { openSecret } from '../integration/secrets.ts';
 import { slackIdTokenVerifier } from '../providers/slack/id-token.ts';
@@ -11,14 +12,13 @@ import { FlowFailure } from './flow-failure.ts';
 import type { SlackCallbackDeps } from './slack-callback.ts';
 
 /** Puts the Slack callback together from where its rows, keys and Slack are. */
-export function composeSlackCallback(parts: DisconnectParts): SlackCallbackDeps {
+export function composeSlackCallback(parts: DisconnectParts, stores: Stores = composeStores(parts)): SlackCallbackDeps {
   const { db, slackBaseUrl, fetch = globalThis.fetch } = parts;
-  const disconnecting = composeDisconnect(parts);
-  const { vault, now } = disconnecting;
+  const { vault, now } = stores;
   const flows = dynamoFlowStore(db);
   const seal = exchangeSeal({ vault, flows, now });
   const deps: SlackCallbackDeps = {
-    ...disconnecting,
+    ...composeDisconnect(parts, stores),
     flows,
     slackBaseUrl,
     fetch,

@@ -1,44 +1,32 @@
 import { setTimeout as wait } from 'node:timers/promises';
+import { composeStores, type StoreParts, type Stores } from '../connection/stores.ts';
 import { type ClientCredentialDeps, openClientCredential } from '../providers/msteams/client-credential.ts';
 import { exchangeSignInCode, requestAppOnlyToken } from '../providers/msteams/entra.ts';
 import { idTokenVerifier } from '../providers/msteams/id-token.ts';
 import { installBot } from '../providers/msteams/install-bot.ts';
-import { dynamoConnectionStore } from '../store/connection-store.ts';
-import type { Database } from '../store/database.ts';
-import { dynamoEndpointStore } from '../store/endpoint-store.ts';
 import { dynamoFlowStore } from '../store/flow-store.ts';
-import { dynamoGrantStore } from '../store/grant-store.ts';
-import { dynamoIntegrationStore } from '../store/integration-store.ts';
-import { environmentVault } from '../vault/environment-vault.ts';
-import type { KeyWrapper } from '../vault/key-wrapper.ts';
 import { exchangeSeal } from './exchange-seal.ts';
 import type { TeamsCallbackDeps } from './teams-callback.ts';
 
-export interface TeamsCallbackParts extends Omit<ClientCredentialDeps, 'vault'> {
-  readonly db: Database;
-  readonly keyWrapper: KeyWrapper;
+export interface TeamsCallbackParts extends StoreParts, Omit<ClientCredentialDeps, 'vault'> {
   readonly microsoftLoginBaseUrl: string;
   readonly microsoftGraphBaseUrl: string;
   readonly fetch?: typeof fetch;
-  readonly now?: () => number;
 }
 
 /** Puts the Microsoft callback together from where its rows, keys and Microsoft are. */
-export function composeTeamsCallback(parts: TeamsCallbackParts): TeamsCallbackDeps {
-  const { db, log, fetch = globalThis.fetch, now = Date.now, microsoftLoginBaseUrl: loginBaseUrl } = parts;
-  const vault = environmentVault({ db, keyWrapper: parts.keyWrapper, now });
-  const flows = dynamoFlowStore(db);
+export function composeTeamsCallback(
+  parts: TeamsCallbackParts,
+  stores: Stores = composeStores(parts),
+): TeamsCallbackDeps {
+  const { fetch = globalThis.fetch, microsoftLoginBaseUrl: loginBaseUrl } = parts;
+  const { vault, now } = stores;
+  const flows = dynamoFlowStore(parts.db);
   const seal = exchangeSeal({ vault, flows, now });
   const entra = { loginBaseUrl, fetch };
   const deps: TeamsCallbackDeps = {
+    ...stores,
     flows,
-    connections: dynamoConnectionStore(db),
-    endpoints: dynamoEndpointStore(db),
-    grants: dynamoGrantStore(db),
-    integrations: dynamoIntegrationStore(db),
-    vault,
-    log,
-    now,
     wait: (milliseconds) => wait(milliseconds),
     loginBaseUrl,
     idTokens: idTokenVerifier(loginBaseUrl, fetch),

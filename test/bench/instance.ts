@@ -27,6 +27,7 @@ export function newInstance(service: TestService): Instance {
     publicUrl: service.url,
     flowTtlSeconds: 300,
     log: service.log,
+    now: service.now,
   });
   return {
     client,

@@ -1,5 +1,3 @@
-import type { ConsumedCapacity } from '@aws-sdk/client-dynamodb';
-import type { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
 import type { HttpFunctionName } from '../../infra/routes.ts';
 import { derivedIdentifier } from '../../lib/connection/connection.ts';
 import { hashOf } from '../../lib/crypto.ts';
@@ -8,6 +6,7 @@ import type { Database } from '../../lib/store/database.ts';
 import { dynamoEndpointStore } from '../../lib/store/endpoint-store.ts';
 import { aConnection, anEndpoint, isoTime } from '../support/builders.ts';
 import { startTestService, type TestEnvironment, type TestService } from '../support/service.ts';
+import { type Capacity, meterCapacity } from './capacity.ts';
 import { eventOf } from './http-event.ts';
 import { type Instance, newInstance } from './instance.ts';
 import { atMost, rounded, type Table } from './report.ts';
@@ -39,7 +38,7 @@ export async function measureLists({ rows: longList }: { readonly rows: number }
     const short = await seed(service, shortList);
     const long = await seed(service, longList);
     const instance = newInstance(service);
-    const capacity = meterCapacity(instance.client);
+    const capacity = meterCapacity(instance.client, service.db.endpoint, service.db.tables);
     const rows: Record<string, string | number>[] = [];
     for (const list of lists) {
       const small = await readPages(instance, capacity, list, short);
@@ -70,32 +69,6 @@ export async function measureLists({ rows: longList }: { readonly rows: number }
   }
 }
 
-interface Capacity {
-  readonly units: number;
-  reset(): void;
-}
-
-function meterCapacity(client: DynamoDBDocumentClient): Capacity {
-  let units = 0;
-  client.middlewareStack.add(
-    (next) => async (args) => {
-      const result = await next({ ...args, input: { ...args.input, ReturnConsumedCapacity: 'TOTAL' } });
-      const { ConsumedCapacity = [] } = result.output as { ConsumedCapacity?: ConsumedCapacity | ConsumedCapacity[] };
-      for (const consumed of [ConsumedCapacity].flat()) units += consumed.CapacityUnits ?? 0;
-      return result;
-    },
-    { step: 'initialize', name: 'meterCapacity', override: true },
-  );
-  return {
-    get units() {
-      return units;
-    },
-    reset() {
-      units = 0;
-    },
-  };
-}
-
 async function readPages(
   instance: Instance,
   capacity: Capacity,
@@ -110,8 +83,8 @@ async function readPages(
       capacity.reset();
       const { body = '' } = await instance.call(of, eventOf(`GET /v1/${of}`, { apiKey, query }));
       const { data, next } = JSON.parse(body) as { data: unknown[]; next: string };
-      if (data.length !== 10 || capacity.units === 0) throw new Error(`${of} ${query}: not a metered page of 10`);
-      costs.push(capacity.units);
+      if (data.length !== 10 || capacity.reads === 0) throw new Error(`${of} ${query}: not a metered page of 10`);
+      costs.push(capacity.reads);
       after = `after=${next}`;
     }
   }

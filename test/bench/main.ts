@@ -1,5 +1,6 @@
 import { availableParallelism, cpus, loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
+import { measureCost } from './cost.ts';
 import { measureDynamodb } from './dynamodb.ts';
 import { measureLists } from './lists.ts';
 import { measureLoad } from './load.ts';
@@ -15,6 +16,7 @@ interface Options {
 const parts: Readonly<Record<string, (options: Options) => Promise<Table>>> = {
   load: measureLoad,
   dynamodb: measureDynamodb,
+  cost: measureCost,
   urls: measureUrls,
   lists: measureLists,
   races: measureRaces,

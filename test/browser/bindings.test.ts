@@ -256,6 +256,37 @@ describe('the cookie', () => {
   }
 });
 
+describe('the install page', () => {
+  const installAddress = async () => {
+    const { json } = await service.api(environment.apiKey, 'GET', '/v1/integrations');
+    return `${service.url}/v1/integrations/${json.data[0]._id}/slack/install`;
+  };
+
+  it('fits a phone, and has one button that a thumb can hit', async () => {
+    const page = await openPage(await installAddress());
+
+    expect(await headingOf(page)).toBe('Add Billing Bot to Slack?');
+    expect(await page.getByRole('button').count()).toBe(1);
+    const box = await page.getByRole('button', { name: 'Add to Slack', exact: true }).boundingBox();
+    expect(box?.height).toBeGreaterThanOrEqual(44);
+    expect(await page.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(phone.width);
+    expect(complaints).toEqual([]);
+  });
+
+  it('leads to Slack and back, in the browser that pressed its button only', async () => {
+    const address = await installAddress();
+    const [mine, victims] = [await openPage(address), await openProfile()];
+
+    await press(mine, 'Add to Slack');
+    const callback = await pressAllowAndCatch(mine);
+    const refused = await openPage(callback, victims);
+    await mine.goto(callback);
+
+    expect(await headingOf(refused)).toBe('This was started in another browser');
+    expect(await headingOf(mine)).toBe('Acme is connected');
+  });
+});
+
 describe('two people', () => {
   it('with one callback: whoever has no cookie is refused with no call to Slack, and the honest browser finishes', async () => {
     const honest = await openPage(await service.connectUrl(environment, { subscriberId: 'honest' }));
