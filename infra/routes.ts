@@ -58,6 +58,7 @@ export const routes: readonly Route[] = [
   { method: 'DELETE', path: '/v1/channel-connections/{identifier}', function: 'channel-connections' },
   { method: 'POST', path: '/v1/channel-connections/{identifier}/verify', function: 'channel-connections' },
   { method: 'POST', path: '/v1/channel-connections/{identifier}/token', function: 'channel-connections' },
+  { method: 'GET', path: '/v1/channel-connections/{identifier}/channels', function: 'channel-connections' },
   { method: 'GET', path: '/v1/channel-endpoints', function: 'channel-endpoints' },
   { method: 'POST', path: '/v1/channel-endpoints', function: 'channel-endpoints' },
   { method: 'GET', path: '/v1/channel-endpoints/{identifier}', function: 'channel-endpoints' },

@@ -126,7 +126,9 @@ const keyOf = ({ method, path }: Route) => `${method} ${path}`;
 
 /** Calls a route with the caller's key for the things of a target, as far as they have names. */
 function call(caller: Populated, route: Route, target: Populated) {
-  const identifier = route.path.startsWith('/v1/channel-endpoints') ? target.endpoint : target.brought;
+  // Slack tells channels for a genuine token only.
+  const connection = route.path.endsWith('/channels') ? target.connected : target.brought;
+  const identifier = route.path.startsWith('/v1/channel-endpoints') ? target.endpoint : connection;
   const path = route.path
     .replace('{integrationId}', target.integrationId)
     .replace('{integrationIdentifier}', 'slack')

@@ -16,7 +16,15 @@ import {
 } from './forms.ts';
 import { sendPage, sendRedirect, sendText } from './page.ts';
 import { rowsContent, type TableRows } from './rows.ts';
-import { connectionRow, connectionsTable, endpointRow, endpointsTable, integrationRow } from './tables.ts';
+import {
+  channelRow,
+  channelsTable,
+  connectionRow,
+  connectionsTable,
+  endpointRow,
+  endpointsTable,
+  integrationRow,
+} from './tables.ts';
 
 export interface PlaygroundOptions {
   /** Where browsers and callers reach the local server. */
@@ -72,6 +80,8 @@ export function createPlayground(options: PlaygroundOptions) {
       else await showReturn(response, new URLSearchParams(query));
     } else if (method === 'GET' && path === '/playground/rows') {
       sendPage(response, options, 200, 'What is stored', rowsContent(await options.dumpRows()));
+    } else if (method === 'GET' && path === '/playground/channels') {
+      await showChannels(response, new URLSearchParams(query).get('connection') ?? '');
     } else sendText(response, 404, 'There is no such page. The playground is at /');
     return true;
   };
@@ -106,6 +116,13 @@ export function createPlayground(options: PlaygroundOptions) {
         ? html`<p>The flow came back with the status <code>${query.get('status') ?? 'none'}</code> ${query.get('error') ?? ''}. See the <a href="/">playground</a>.</p>`
         : confirmForm(handle, values[lastForm]);
     sendPage(response, options, 200, 'Back at your product', content);
+  }
+
+  async function showChannels(response: ServerResponse, connection: string): Promise<void> {
+    const path = `/v1/channel-connections/${encodeURIComponent(connection)}/channels?limit=100`;
+    const { rows, problem } = await list(options, path, channelRow);
+    const content = html`<section><h2>What an endpoint can point at <small>GET ${path}</small></h2>${problem ?? channelsTable(rows)}</section>`;
+    sendPage(response, options, 200, 'Channels', content);
   }
 
   async function showHome(response: ServerResponse, refusal?: ApiAnswer): Promise<void> {

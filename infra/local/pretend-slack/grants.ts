@@ -153,3 +153,10 @@ export class Grants {
     }
   }
 }
+
+/** @throws {SlackError} `missing_scope`; what was granted before a restart is not known, and not asked for */
+export function requireScope({ scopes }: Grant, needed: string): void {
+  if (scopes && !scopes.has(needed)) {
+    throw new SlackError('missing_scope', { needed, provided: [...scopes].join(',') });
+  }
+}

@@ -5,6 +5,7 @@ import { type ApiDeps, type ApiRequest, callMethod, type PostedMessage } from '.
 import { Apps, type PretendSlackApp } from './apps.ts';
 import { authorizePaths, decide, parseAuthorizationRequest } from './authorize.ts';
 import { Codes } from './codes.ts';
+import { Conversations, type PretendChannel } from './conversations.ts';
 import { findAccount } from './directory.ts';
 import { SlackError } from './errors.ts';
 import { type Delivery, sendUninstalled } from './events.ts';
@@ -71,6 +72,8 @@ export interface PretendSlack {
   readonly codeReuses: number;
   /** Adds an app, or replaces the one with its client id. */
   registerApp(app: PretendSlackApp): void;
+  /** Adds a channel to a workspace. */
+  addChannel(workspaceId: string, channel: PretendChannel): void;
   count(method: string): number;
   misbehave(rule: MisbehaviourRule): void;
   /** Id_tokens are signed by a new key from now on, the only published one. */
@@ -105,6 +108,7 @@ export async function startPretendSlack(options: PretendSlackOptions = {}): Prom
   const messages: PostedMessage[] = [];
   const deliveries: Delivery[] = [];
   const idTokens = new IdTokens();
+  const conversations = new Conversations();
   const closing = new AbortController();
   for (const app of options.apps ?? []) {
     apps.register(app);
@@ -117,7 +121,7 @@ export async function startPretendSlack(options: PretendSlackOptions = {}): Prom
   server.listen(port, '127.0.0.1');
   await once(server, 'listening');
   const url = `http://localhost:${(server.address() as AddressInfo).port}`;
-  const deps: ApiDeps = { apps, codes, grants, idTokens, url, now, messages };
+  const deps: ApiDeps = { apps, codes, grants, idTokens, url, now, messages, conversations };
 
   async function respond(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { pathname, searchParams } = new URL(`${url}${request.url}`);
@@ -236,6 +240,7 @@ export async function startPretendSlack(options: PretendSlackOptions = {}): Prom
       return codes.reuses;
     },
     registerApp: (app) => apps.register(app),
+    addChannel: (workspaceId, channel) => conversations.add(workspaceId, channel),
     count: (method) => calls.filter((call) => call.method === method).length,
     misbehave: (rule) => rules.add(rule),
     rotateKeys: () => idTokens.rotate(),
