@@ -1,7 +1,7 @@
 import { randomToken } from '../crypto.ts';
 import type { Integration } from '../integration/integration.ts';
 import { openSecret } from '../integration/secrets.ts';
-import { type Grant, isLiving, type Refresh, type Token } from './grant.ts';
+import { type Grant, isLiving, isRefusalOfTheApp, type Refresh, type Token } from './grant.ts';
 import { type RevokeDeps, revokeUnstoredToken } from './revoke-if-unshared.ts';
 import { fingerprintOf, openToken, sealToken } from './token-vault.ts';
 
@@ -72,9 +72,6 @@ const pollMilliseconds = 150;
 /** Whoever loses takes a token that lasts so long, rather than wait for a newer one. */
 const goodEnoughSeconds = 60;
 
-/** What the app's owner can put right: worth another try when the integration has changed since. */
-const refusalsOfTheApp = new Set(['bad_client_secret', 'invalid_client_id']);
-
 /**
  * Gives a token of a grant that lasts as long as is needed, and refreshes it once for all who ask. Never gives an expired
  * token. The lease, a random owner in the grant's row, is taken before the provider is called, together with a hash of the
@@ -114,8 +111,8 @@ export async function freshToken(deps: RefreshDeps, read: Grant, need: Need): Pr
 
 /** A refusal stands, unless it was of the app and its owner has changed the integration since. */
 async function isPutRight(deps: RefreshDeps, grant: Grant): Promise<boolean> {
-  const { statusReason = '', verifiedAt = 0, integrationId, environmentId } = grant;
-  if (!refusalsOfTheApp.has(statusReason)) return false;
+  const { statusReason, verifiedAt = 0, integrationId, environmentId } = grant;
+  if (!isRefusalOfTheApp(statusReason)) return false;
   const integration = await deps.integrations.get(integrationId, environmentId);
   return integration !== undefined && Date.parse(integration.updatedAt) > verifiedAt;
 }

@@ -1,6 +1,7 @@
 import { DeleteCommand, PutCommand, QueryCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import * as z from 'zod/mini';
 import { type Grant, type GrantState, grantSchema, grantStateSchema, type Refresh } from '../grant/grant.ts';
+import { nextCheckAt } from '../grant/next-check.ts';
 import {
   type Database,
   fenceCondition,
@@ -80,10 +81,8 @@ export interface GrantStore {
 }
 
 /** A token that a refresh gave, sealed. `asOf` and `flowId` are of the refresh. */
-export type RefreshedToken = Pick<
-  Grant,
-  'token' | 'sealVersion' | 'tokenExpiresAt' | 'scopes' | 'verifiedAt' | 'asOf' | 'flowId'
->;
+export type RefreshedToken = Pick<Grant, 'token' | 'sealVersion' | 'tokenExpiresAt' | 'scopes' | 'asOf' | 'flowId'> &
+  Required<Pick<Grant, 'verifiedAt'>>;
 
 export interface Verification {
   readonly status: 'active' | 'reauthorization_required';
@@ -115,7 +114,7 @@ export function dynamoGrantStore(db: Database): GrantStore {
           TableName,
           Key: keyOf.grant(grant.environmentId, grant.grantId),
           ...updateOf({
-            set: { schemaVersion, ...optional, ...grant, ...indexesOf(grant) },
+            set: { schemaVersion, ...optional, ...grant, ...indexesOf(grant), ...nextCheck(grant, grant, now) },
             increment: ['version'],
             condition: `(${conditions.join(') AND (')})`,
             values: { revoking: 'revoking', now, ...also?.values },
@@ -340,7 +339,13 @@ export function dynamoGrantStore(db: Database): GrantStore {
     },
     keepRefreshed: (read, owner, refreshed) =>
       change(read, {
-        set: { ...refreshed, status: 'active', statusReason: undefined, refresh: undefined },
+        set: {
+          ...refreshed,
+          status: 'active',
+          statusReason: undefined,
+          refresh: undefined,
+          ...nextCheck(read, { status: 'active' }, refreshed.verifiedAt),
+        },
         increment: ['version'],
         condition: `#refresh.#owner = :owner OR (#sealVersion = :read AND ${nobodyRefreshes}) OR #sealVersion = :sealVersion`,
         values: { owner, read: read.sealVersion },
@@ -354,7 +359,13 @@ export function dynamoGrantStore(db: Database): GrantStore {
     },
     recordVerification: (read, { status, statusReason, verifiedAt }, owner) =>
       change(read, {
-        set: { status, statusReason, verifiedAt, ...(owner !== undefined && { refresh: undefined }) },
+        set: {
+          status,
+          statusReason,
+          verifiedAt,
+          ...(owner !== undefined && { refresh: undefined }),
+          ...nextCheck(read, { status, statusReason }, verifiedAt),
+        },
         condition: owner === undefined ? '#sealVersion = :read' : '#sealVersion = :read AND #refresh.#owner = :owner',
         values: { read: read.sealVersion, ...(owner !== undefined && { owner }) },
       }),
@@ -391,6 +402,13 @@ function indexesOf({ environmentId, integrationId, grantId, dueAt }: Omit<Grant,
     listOrder: grantId,
     dueBucket: dueAt === undefined ? undefined : dueBucketOf('row', grantId),
   };
+}
+
+/** Of a living grant. What a caller brought is the caller's to try, and is due for another reason. */
+function nextCheck(grant: Omit<Grant, 'version'>, outcome: Pick<Grant, 'status' | 'statusReason'>, provenAt: number) {
+  if (grant.source === 'caller') return {};
+  const dueAt = nextCheckAt(grant, outcome, provenAt);
+  return { dueAt, dueBucket: dueAt === undefined ? undefined : dueBucketOf('check', grant.grantId) };
 }
 
 const rowStateSchema = z.extend(grantStateSchema, { grantId: z.string() });

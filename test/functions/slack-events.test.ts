@@ -681,7 +681,7 @@ describe('an event and others who write', () => {
     service.slack.misbehave({ method: 'auth.revoke', kind: 'http_500' });
     await service.api(environment.apiKey, 'DELETE', '/v1/channel-connections/mine');
     expect(await grantOf(environment)).toMatchObject({ status: 'revoking' });
-    service.advance(10 * second);
+    service.advance(20 * second);
 
     await slack.send(slack.uninstalled());
 

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe } from 'vitest';
 import type { TestDatabase } from '../support/embedded-store.ts';
 import { describeAliases } from './alias.contract.ts';
+import { describeChecks } from './checks.contract.ts';
 import { describeConnectionStore } from './connection-store.contract.ts';
 import { describeEndpointStore } from './endpoint-store.contract.ts';
 import { describeApiKeyStore, describeEnvironmentStore } from './environment-store.contract.ts';
@@ -26,6 +27,7 @@ export function describeStores(name: string, openDatabase: () => Promise<TestDat
 
     describeFlowStore(theDatabase);
     describeGrantStore(theDatabase);
+    describeChecks(theDatabase);
     describeConnectionStore(theDatabase);
     describeAliases(theDatabase);
     describeEndpointStore(theDatabase);
