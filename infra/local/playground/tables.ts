@@ -31,9 +31,12 @@ export const endpointRow = z.object({
   connectionIdentifier: nullableText,
 });
 
+export const channelRow = z.object({ id: z.string(), name: z.string(), type: z.string() });
+
 export type Integration = z.infer<typeof integrationRow>;
 export type Connection = z.infer<typeof connectionRow>;
 type Endpoint = z.infer<typeof endpointRow>;
+type Channel = z.infer<typeof channelRow>;
 
 export function connectionsTable(connections: readonly Connection[]): Html {
   return table(
@@ -41,7 +44,7 @@ export function connectionsTable(connections: readonly Connection[]): Html {
     ['Identifier', 'Workspace or tenant', 'For', 'Status', 'Scopes', 'Created'],
     connections.map(({ identifier, workspace, status, statusReason, scopes, createdAt, ...subject }) => [
       code(identifier),
-      html`${workspace.name ?? workspace.id}${workspace.name != null && html` <span class="soft">${workspace.id}</span>`}`,
+      html`${workspace.name ?? workspace.id}${workspace.name != null && html` <span class="soft">${workspace.id}</span>`} <a href="/playground/channels?${new URLSearchParams({ connection: identifier }).toString()}">channels</a>`,
       whomFor(subject),
       html`${status}${statusReason != null && html` <span class="soft">${statusReason}</span>`}`,
       html`<span class="soft">${scopes?.join(', ') || '–'}</span>`,
@@ -61,6 +64,14 @@ export function endpointsTable(endpoints: readonly Endpoint[]): Html {
       whomFor(subject),
       connectionIdentifier == null ? html`–` : code(connectionIdentifier),
     ]),
+  );
+}
+
+export function channelsTable(channels: readonly Channel[]): Html {
+  return table(
+    'None.',
+    ['Name', 'Type', 'Id'],
+    channels.map(({ name, type, id }) => [html`${name}`, html`${type}`, code(id)]),
   );
 }
 
