@@ -4,7 +4,8 @@ import { type Connection, connectionSchema } from '../lib/connection/connection.
 import { type ConnectionTokenDeps, connectionToken, tokenResources } from '../lib/connection/connection-token.ts';
 import { type DisconnectDeps, disconnect } from '../lib/connection/disconnect.ts';
 import { connectionNotFound, findConnection } from '../lib/connection/find-connection.ts';
-import { showConnection, showConnections, shownConnection, workspaceOf } from '../lib/connection/shown-connection.ts';
+import { type ListChannelsDeps, listChannels } from '../lib/connection/list-channels.ts';
+import { showConnection, showConnections, workspaceOf } from '../lib/connection/shown-connection.ts';
 import { composeTokens, type TokenParts } from '../lib/connection/token-deps.ts';
 import { type VerifyDeps, verifyConnection } from '../lib/connection/verify-connection.ts';
 import { connectionModes } from '../lib/flow/flow.ts';
@@ -12,9 +13,11 @@ import { partsOnAws } from '../lib/flow/parts-on-aws.ts';
 import { type ApiDeps, createApiHandler, identifierSchema, textSchema, validated } from '../lib/http/api.ts';
 import { onLambda } from '../lib/http/lambda.ts';
 import { allOf, integrationIdOf } from '../lib/http/list-filters.ts';
-import { listQuerySchema, listRows, parseListQuery } from '../lib/http/list-route.ts';
+import { limitSchema, listQuerySchema, listRows, parseListQuery } from '../lib/http/list-route.ts';
 import type { HttpHandler } from '../lib/http/types.ts';
 import { providerIds } from '../lib/integration/integration.ts';
+import { listTeamsChannels } from '../lib/providers/msteams/list-channels.ts';
+import { listSlackChannels } from '../lib/providers/slack/list-channels.ts';
 import type { Database } from '../lib/store/database.ts';
 import { dynamoApiKeyStore } from '../lib/store/environment-store.ts';
 import { dynamoIdempotencyStore } from '../lib/store/idempotency-store.ts';
@@ -27,6 +30,7 @@ export const listQuery = listQuerySchema({
   channel: z.optional(z.literal('chat', 'must be "chat"')),
   providerId: z.optional(z.enum(providerIds)),
   integrationIdentifier: z.optional(z.string()),
+  missingScopes: z.optional(z.literal('true', 'must be "true"')),
 });
 
 const tokenText = z.string().check(z.minLength(1, 'must not be empty'), z.maxLength(16_384));
@@ -58,7 +62,19 @@ export const tokenBody = z.strictObject({
   resource: z.optional(z.enum(tokenResources)),
 });
 
-export interface ChannelConnectionsDeps extends ApiDeps, DisconnectDeps, VerifyDeps, ConnectionTokenDeps {
+export const channelsQuery = z.strictObject({
+  query: z._default(z.string().check(z.maxLength(1024, 'must have at most 1024 characters')), ''),
+  teamId: z.optional(z.string().check(z.regex(/^T[A-Z0-9]{1,63}$/, 'must be the id of a Slack workspace'))),
+  limit: limitSchema,
+  cursor: z.optional(z.string()),
+});
+
+export interface ChannelConnectionsDeps
+  extends ApiDeps,
+    DisconnectDeps,
+    VerifyDeps,
+    ConnectionTokenDeps,
+    ListChannelsDeps {
   readonly db: Database;
 }
 
@@ -78,7 +94,10 @@ export function createHandler(deps: ChannelConnectionsDeps): HttpHandler {
           matches: remainingFilter(query),
           orderOf: ({ createdAt, subjectKey }) => listOrderOf(createdAt, subjectKey),
         });
-        return { statusCode: 200, body: { ...page, data: await showConnections(deps, environmentId, page.data) } };
+        const shown = await showConnections(deps, environmentId, page.data);
+        // What an integration requires is in no index, and changes under its connections: a page is filtered, not the list.
+        const data = filters.missingScopes ? shown.filter(({ missingScopes }) => missingScopes) : shown;
+        return { statusCode: 200, body: { ...page, data } };
       },
     },
     'GET /v1/channel-connections/{identifier}': {
@@ -138,8 +157,22 @@ export function createHandler(deps: ChannelConnectionsDeps): HttpHandler {
       idempotency: 'ignored',
       async act({ caller, pathParameters, log }) {
         const identifier = pathParameters['identifier'];
-        const { connection, grant } = await verifyConnection({ ...deps, log }, caller.environmentId, identifier);
-        return { statusCode: 200, body: { data: shownConnection(connection, grant) } };
+        const connection = await verifyConnection({ ...deps, log }, caller.environmentId, identifier);
+        return { statusCode: 200, body: { data: await showConnection(deps, connection) } };
+      },
+    },
+    'GET /v1/channel-connections/{identifier}/channels': {
+      permissions: ['connect', 'manage'],
+      async act({ caller, pathParameters, rawQuery, log }) {
+        const { query, cursor, limit, teamId } = validated(channelsQuery, Object.fromEntries(rawQuery), 'query');
+        const { connection, channels, next } = await listChannels(
+          { ...deps, log },
+          caller.environmentId,
+          pathParameters['identifier'],
+          { query, cursor, limit, teamId },
+        );
+        log.info('channels listed', { ...logFields(connection), count: channels.length });
+        return { statusCode: 200, body: { data: channels, next } };
       },
     },
   });
@@ -190,11 +223,18 @@ function remainingFilter(filters: Filters): ((connection: Connection) => boolean
   return allOf(tests);
 }
 
-export function compose(parts: TokenParts): ChannelConnectionsDeps {
-  const { db } = parts;
+export function compose(parts: TokenParts & { readonly microsoftGraphBaseUrl: string }): ChannelConnectionsDeps {
+  const { db, slackBaseUrl, microsoftGraphBaseUrl: graphBaseUrl, fetch = globalThis.fetch } = parts;
   const verifying = composeTokens(parts);
   const idempotency = { store: dynamoIdempotencyStore(db), now: verifying.now };
-  return { ...verifying, db, idempotency, findApiKey: dynamoApiKeyStore(db).find };
+  return {
+    ...verifying,
+    listSlackChannels: (request) => listSlackChannels({ slackBaseUrl, fetch }, request),
+    listTeamsChannels: (request) => listTeamsChannels({ graphBaseUrl, fetch }, request),
+    db,
+    idempotency,
+    findApiKey: dynamoApiKeyStore(db).find,
+  };
 }
 
 export const handler = onLambda(() => createHandler(compose(partsOnAws())));

@@ -1,3 +1,5 @@
+import { composeStores } from '../lib/connection/stores.ts';
+import { composeTokens } from '../lib/connection/token-deps.ts';
 import { partsOnAws } from '../lib/flow/parts-on-aws.ts';
 import { composeResume, type ResumeParts } from '../lib/flow/resume-flow-deps.ts';
 import { type SweepDeps, sweep } from '../lib/flow/sweep.ts';
@@ -11,8 +13,15 @@ export function createHandler(deps: SweepDeps): () => Promise<{ looked: number }
 }
 
 export function compose(parts: ResumeParts): SweepDeps {
-  const { db, log, now = Date.now } = parts;
-  return { flows: dynamoFlowStore(db), rows: dynamoDueStore(db), ...composeResume(parts), log, now };
+  const stores = composeStores(parts);
+  return {
+    flows: dynamoFlowStore(parts.db),
+    rows: dynamoDueStore(parts.db),
+    ...composeResume(parts, stores),
+    verifying: composeTokens(parts, stores),
+    log: stores.log,
+    now: stores.now,
+  };
 }
 
 export const handler = onLambda(() => createHandler(compose(partsOnAws())));

@@ -6,6 +6,7 @@ export type FunctionName =
   | 'msteams-callback'
   | 'confirm-flow'
   | 'slack-authorize'
+  | 'slack-events'
   | 'integrations'
   | 'channel-connections'
   | 'channel-endpoints'
@@ -49,6 +50,7 @@ export const routes: readonly Route[] = [
     path: '/v1/integrations/{integrationIdentifier}/slack/authorize',
     function: 'slack-authorize',
   },
+  { method: 'POST', path: '/v1/integrations/{integrationId}/slack/events', function: 'slack-events' },
   { method: 'GET', path: '/v1/channel-connections', function: 'channel-connections' },
   { method: 'GET', path: '/v1/channel-connections/{identifier}', function: 'channel-connections' },
   { method: 'POST', path: '/v1/channel-connections', function: 'channel-connections' },
@@ -56,6 +58,7 @@ export const routes: readonly Route[] = [
   { method: 'DELETE', path: '/v1/channel-connections/{identifier}', function: 'channel-connections' },
   { method: 'POST', path: '/v1/channel-connections/{identifier}/verify', function: 'channel-connections' },
   { method: 'POST', path: '/v1/channel-connections/{identifier}/token', function: 'channel-connections' },
+  { method: 'GET', path: '/v1/channel-connections/{identifier}/channels', function: 'channel-connections' },
   { method: 'GET', path: '/v1/channel-endpoints', function: 'channel-endpoints' },
   { method: 'POST', path: '/v1/channel-endpoints', function: 'channel-endpoints' },
   { method: 'GET', path: '/v1/channel-endpoints/{identifier}', function: 'channel-endpoints' },

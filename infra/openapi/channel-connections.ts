@@ -1,6 +1,7 @@
 import * as z from 'zod/mini';
-import { createBody, listQuery, tokenBody, updateBody } from '../../functions/channel-connections.ts';
+import { channelsQuery, createBody, listQuery, tokenBody, updateBody } from '../../functions/channel-connections.ts';
 import { connectionStatuses } from '../../lib/connection/connection-status.ts';
+import { channelTypes } from '../../lib/endpoint/channel.ts';
 import type { ErrorCode } from '../../lib/errors.ts';
 import { providerIds } from '../../lib/integration/integration.ts';
 import { context } from './inputs.ts';
@@ -12,6 +13,9 @@ described(listQuery, {
   ...listQueryTexts,
   subscriberId: 'Those of this subscriber, and the shared ones of the `contextKeys` that are given.',
   connectionMode: 'With `subscriberId`: only the subscriber’s own, or only the shared ones.',
+  missingScopes:
+    'Slack: only those that lack some of the integration’s `requiredScopes`. Each page is filtered after it was read, so it may ' +
+    'be short, or empty, and have a `next`; `totalCount` counts the others, too.',
 });
 
 const workspace = named(
@@ -69,6 +73,7 @@ export const connection = named(
       statusReason: z.optional(z.string()),
       lastVerifiedAt: z.optional(time),
       scopes: z.array(z.string()),
+      missingScopes: z.optional(z.array(z.string())),
       metadata: z.optional(z.string()),
       createdAt: time,
       updatedAt: time,
@@ -89,6 +94,8 @@ export const connection = named(
       statusReason: 'What a pending connection waits for, or why a person has to connect again.',
       lastVerifiedAt: 'When the provider last accepted or refused its credential.',
       scopes: 'Slack: what was asked for in its own flow and granted.',
+      missingScopes:
+        'Slack: those of the integration’s `requiredScopes` that it lacks, if any. Connecting again asks for them.',
       metadata: 'Of the request for its OAuth URL.',
       createdAt: 'When it was connected first.',
       updatedAt: 'When it was changed last.',
@@ -117,6 +124,12 @@ const broughtBody = {
   subscriberId: 'user-2',
   workspace: { id: 'T0ACME0001', name: 'Acme' },
   auth: { accessToken: 'a token that you got elsewhere' },
+};
+const broughtForTeams = {
+  ...broughtBody,
+  integrationIdentifier: 'msteams',
+  identifier: 'contoso-own',
+  workspace: { id: 'c0270500-1a2b-4c3d-8e4f-00000000c0a1', name: 'Contoso' },
 };
 const brought = {
   ...acmeSlack,
@@ -171,6 +184,29 @@ const handedOut = described(
   },
 );
 
+described(channelsQuery, {
+  query: 'Part of a name, of a team’s too; or, for one channel, a link to it or its Slack id. Default: all.',
+  teamId: 'Slack: which workspace. Required for a connection of an enterprise, and for no other.',
+  limit: 'How many at most.',
+  cursor: '`next` of the page before.',
+});
+const channel = named(
+  'Channel',
+  described(
+    z.object({ id: z.string(), name: z.string(), type: z.enum(channelTypes), teamId: z.optional(z.string()) }),
+    {
+      id: '`channelId` of the endpoint.',
+      name: 'What people call it; of a team’s channel, `team / channel`. Text of others: escape it.',
+      type: 'Slack’s, for an endpoint `slack_channel`; or `team_channel`, for an endpoint `ms_teams_channel`.',
+      teamId: 'Teams: `teamId` of the endpoint.',
+    },
+  ),
+);
+const channelList = described(z.object({ data: z.array(channel), next: z.nullable(z.string()) }), {
+  data: 'The channels of this page. It can be short, or empty, and still have a `next`.',
+  next: '`cursor` for the next page. Null on the last one.',
+});
+
 export const connectionOperations: Operations = {
   'GET /v1/channel-connections': {
     operationId: 'listChannelConnections',
@@ -187,6 +223,21 @@ export const connectionOperations: Operations = {
         answer: {
           status: 200,
           body: { data: [acmeSlack], next: null, previous: null, totalCount: 1, totalCountCapped: false },
+        },
+      },
+      withDrift: {
+        summary: 'Those that have to be connected again for scopes that an integration has come to require',
+        after: ['updateIntegration.requireScopes'],
+        query: { missingScopes: 'true' },
+        answer: {
+          status: 200,
+          body: {
+            data: [{ ...acmeSlack, missingScopes: ['users:read'] }],
+            next: null,
+            previous: null,
+            totalCount: 1,
+            totalCountCapped: false,
+          },
         },
       },
       ...listRefused,
@@ -252,6 +303,23 @@ export const connectionOperations: Operations = {
         after: ['createIntegration.slack'],
         body: broughtBody,
         answer: { status: 201, body: { data: brought } },
+      },
+      teams: {
+        summary: 'A Microsoft tenant',
+        after: ['createIntegration.teams'],
+        body: broughtForTeams,
+        answer: {
+          status: 201,
+          body: {
+            data: {
+              ...brought,
+              identifier: 'contoso-own',
+              providerId: 'msteams',
+              integrationIdentifier: 'msteams',
+              workspace: broughtForTeams.workspace,
+            },
+          },
+        },
       },
       noIntegration: refuses(
         'No such integration',
@@ -417,6 +485,78 @@ export const connectionOperations: Operations = {
               workspace: broughtBody.workspace,
             },
           },
+        },
+      },
+      unknown,
+    },
+  },
+  'GET /v1/channel-connections/{identifier}/channels': {
+    operationId: 'listChannels',
+    summary: 'List what an endpoint can point at',
+    description:
+      'Asks the provider. Slack: public channels, and private ones that both the person who approved and the bot are in. ' +
+      'Teams: standard channels of the teams that the person who approved has joined. ' +
+      'Takes the scopes `channels:read` and `groups:read`, or the application permissions `Team.ReadBasic.All` and `Channel.ReadBasic.All`.',
+    permissions: ['connect', 'manage'],
+    path: { identifier: 'The connection’s identifier, given or derived.' },
+    query: channelsQuery,
+    answers: { 200: { description: 'One page.', content: channelList } },
+    errors: ['connection_not_found', 'missing_roles', 'linked_person_missing', 'reauthorization_required'],
+    raceErrors: [
+      'connection_pending',
+      'missing_scope',
+      'rate_limited',
+      'channels_unavailable',
+      'token_refresh_failed',
+      'token_refresh_pending',
+      'token_unavailable',
+    ],
+    examples: {
+      slack: {
+        summary: 'Channels with “ra” in their names',
+        after: ['generateConnectOAuthUrl.slack'],
+        path: { identifier: 'acme-slack' },
+        query: { query: 'ra', limit: 20 },
+        answer: {
+          status: 200,
+          body: {
+            data: [
+              { id: 'C0GENACME0001', name: 'general', type: 'public_channel' },
+              { id: 'C0RANACME0001', name: 'random', type: 'public_channel' },
+            ],
+            next: null,
+          },
+        },
+      },
+      roles: {
+        summary: 'The tenant has not approved enough',
+        after: ['generateConnectOAuthUrl.teams'],
+        path: { identifier: 'contoso-teams' },
+        answer: {
+          error: 'missing_roles',
+          message:
+            'Listing channels takes the application permissions Team.ReadBasic.All and Channel.ReadBasic.All. ' +
+            'Missing: Channel.ReadBasic.All. An administrator of the tenant has to approve the app again.',
+          reason: 'Channel.ReadBasic.All',
+        },
+      },
+      nobody: {
+        summary: 'Nobody is known to list for',
+        after: ['createChannelConnection.teams'],
+        path: { identifier: 'contoso-own' },
+        answer: {
+          error: 'linked_person_missing',
+          message: 'Channels are listed as a person sees them, and nobody who connected or linked themselves is known.',
+        },
+      },
+      dead: {
+        summary: 'Slack does not take the token',
+        after: ['createChannelConnection.slack'],
+        path: { identifier: 'acme-own' },
+        answer: {
+          error: 'reauthorization_required',
+          message: 'The channel connection has to be authorized again: invalid_auth.',
+          reason: 'invalid_auth',
         },
       },
       unknown,

@@ -3,7 +3,7 @@ import { ChatConnectError, validationError } from '../errors.ts';
 import type { AppOnlyCache } from '../grant/app-only-cache.ts';
 import { type AppOnlyAnswer, type AppOnlyDeps, askForAppOnlyToken } from '../grant/app-only-token.ts';
 import { type Grant, isLiving } from '../grant/grant.ts';
-import { noTokenYet } from '../grant/refresh-errors.ts';
+import { noTokenYet, reauthorization } from '../grant/refresh-errors.ts';
 import { type FreshToken, freshToken, type RefreshDeps } from '../grant/refresh-grant.ts';
 import { fingerprintOf } from '../grant/token-vault.ts';
 import type { ConnectionStore } from '../store/connection-store.ts';
@@ -49,16 +49,7 @@ export async function connectionToken(
   identifier: string | undefined,
   request: TokenRequest,
 ): Promise<{ connection: Connection; token: HandedOut }> {
-  const used = await useGrant(
-    deps,
-    environmentId,
-    identifier,
-    // A person's own token is handed out to whoever asks for that person only.
-    ({ grantId }) => grantId,
-    (connection, grant) => tryToGet(deps, connection, grant, request),
-  );
-  const { connection, result: token } = used;
-  if (token instanceof ChatConnectError) throw token;
+  const { connection, token } = await usableToken(deps, environmentId, identifier, request);
   const { grantId = '', integrationId, subjectKey } = connection;
   deps.log.info('token handed out', {
     integrationId,
@@ -67,6 +58,25 @@ export async function connectionToken(
     fingerprint: fingerprintOf({ environmentId, grantId }, token.accessToken),
     expiresAt: token.expiresAt,
   });
+  return { connection, token };
+}
+
+/** The same for a call of our own: the token is not handed out to anybody. */
+export async function usableToken(
+  deps: ConnectionTokenDeps,
+  environmentId: string,
+  identifier: string | undefined,
+  request: TokenRequest,
+): Promise<{ connection: Connection; token: HandedOut }> {
+  const { connection, result: token } = await useGrant(
+    deps,
+    environmentId,
+    identifier,
+    // A person's own token is handed out to whoever asks for that person only.
+    ({ grantId }) => grantId,
+    (current, grant) => tryToGet(deps, current, grant, request),
+  );
+  if (token instanceof ChatConnectError) throw token;
   return { connection, token };
 }
 
@@ -82,7 +92,7 @@ async function tryToGet(
     return failed(new ChatConnectError('connection_pending', message, { reason }));
   }
   if (!grant) return failed(reauthorization(connection.grantId === undefined ? 'bot_token_missing' : 'grant_missing'));
-  if (!isLiving(grant)) return failed(reauthorization('revoked'));
+  if (!isLiving(grant)) return failed(reauthorization(grant.statusReason ?? 'revoked'));
   if (grant.credential === 'app_only') return appOnly(deps, grant, request);
   if (request.resource !== undefined) {
     return failed(validationError(['resource: is for Teams connections without a token of their own']));
@@ -117,7 +127,7 @@ function typeOf({ providerId }: Grant, accessToken: string): string {
 function failureOf(fresh: Exclude<FreshToken, { kind: 'token' }>): ChatConnectError {
   switch (fresh.kind) {
     case 'ended':
-      return reauthorization('revoked');
+      return reauthorization(fresh.reason ?? 'revoked');
     case 'reauthorization_required':
       return reauthorization(fresh.grant.statusReason);
     case 'in_progress':
@@ -125,11 +135,6 @@ function failureOf(fresh: Exclude<FreshToken, { kind: 'token' }>): ChatConnectEr
     case 'unavailable':
       return noTokenYet(fresh);
   }
-}
-
-function reauthorization(reason = 'unknown_error'): ChatConnectError {
-  const message = `The channel connection has to be authorized again: ${reason}.`;
-  return new ChatConnectError('reauthorization_required', message, { reason });
 }
 
 /** What Entra refuses is known from then on, and what it grants again, too. */

@@ -6,6 +6,7 @@ import { refreshSlackToken } from '../providers/slack/refresh-token.ts';
 import { testSlackToken } from '../providers/slack/test-token.ts';
 import type { ConnectionTokenDeps } from './connection-token.ts';
 import { composeDisconnect, type DisconnectParts } from './disconnect-deps.ts';
+import { composeStores, type Stores } from './stores.ts';
 import type { VerifyDeps } from './verify-connection.ts';
 
 export interface TokenParts extends DisconnectParts, Omit<ClientCredentialDeps, 'vault'> {
@@ -13,10 +14,10 @@ export interface TokenParts extends DisconnectParts, Omit<ClientCredentialDeps, 
 }
 
 /** Puts together what asks the providers for tokens and about them, and ends those that nobody needs. */
-export function composeTokens(parts: TokenParts) {
+export function composeTokens(parts: TokenParts, stores: Stores = composeStores(parts)) {
   const { slackBaseUrl, fetch = globalThis.fetch } = parts;
-  const disconnecting = composeDisconnect(parts);
-  const { vault } = disconnecting;
+  const disconnecting = composeDisconnect(parts, stores);
+  const { vault } = stores;
   const entra = { loginBaseUrl: parts.microsoftLoginBaseUrl, fetch };
   return {
     ...disconnecting,

@@ -1,46 +1,40 @@
 import { ChatConnectError } from '../errors.ts';
-import { type AppOnlyDeps, askForAppOnlyToken } from '../grant/app-only-token.ts';
-import { type Grant, type GrantState, isLiving } from '../grant/grant.ts';
+import { type Grant, isLiving } from '../grant/grant.ts';
 import { refreshFailed } from '../grant/refresh-errors.ts';
-import { type FreshToken, freshToken, type RefreshDeps } from '../grant/refresh-grant.ts';
+import { type FreshToken, freshToken } from '../grant/refresh-grant.ts';
 import { openToken } from '../grant/token-vault.ts';
-import { isTransient, plainCode } from '../providers/slack/slack-answer.ts';
-import type { SlackIdentity } from '../providers/slack/test-token.ts';
+import { type VerifyGrantDeps, verifyAppOnly, verifyToken } from '../grant/verify-grant.ts';
 import type { ConnectionStore } from '../store/connection-store.ts';
-import type { Verification } from '../store/grant-store.ts';
 import { type Connection, mainGrantIdOf } from './connection.ts';
 import { type UseGrantDeps, useGrant } from './use-grant.ts';
 
-export interface VerifyDeps extends RefreshDeps, UseGrantDeps, AppOnlyDeps {
+export interface VerifyDeps extends VerifyGrantDeps, UseGrantDeps {
   readonly connections: ConnectionStore;
-  /** Asks Slack whose token it is; undefined without an answer. */
-  testToken(token: string): Promise<SlackIdentity | undefined>;
 }
 
 /** A younger result is shown again: a refresh too many ends tokens that are in use. */
 const recentMilliseconds = 10_000;
 
 /**
- * Asks the provider whether a connection still works: by a refresh where its token rotates.
+ * Asks the provider whether a connection still works, by a refresh where its token rotates; its grant says so afterwards.
  * @throws ChatConnectError `connection_not_found`, `token_refresh_failed`, `token_refresh_in_progress`
  */
 export async function verifyConnection(
   deps: VerifyDeps,
   environmentId: string,
   identifier?: string,
-): Promise<{ connection: Connection; grant: GrantState | undefined }> {
-  const { connection, result } = await useGrant(deps, environmentId, identifier, mainGrantIdOf, async (_, grant) => {
-    if (!grant || !isLiving(grant)) return { result: grant, tookTime: false };
-    const verified = await verifyGrant(deps, grant);
-    return { result: verified, after: verified, tookTime: true };
+): Promise<Connection> {
+  const { connection } = await useGrant(deps, environmentId, identifier, mainGrantIdOf, async (_, grant) => {
+    if (!grant || !isLiving(grant)) return { result: undefined, tookTime: false };
+    return { result: undefined, after: await verifyGrant(deps, grant), tookTime: true };
   });
-  return { connection, grant: result };
+  return connection;
 }
 
 /** @returns the grant as it is after it, or undefined when it has ended */
 async function verifyGrant(deps: VerifyDeps, grant: Grant): Promise<Grant | undefined> {
   const isRecent = deps.now() - (grant.verifiedAt ?? 0) < recentMilliseconds;
-  if (grant.credential === 'app_only') return isRecent ? grant : record(deps, grant, await askEntra(deps, grant));
+  if (grant.credential === 'app_only') return isRecent ? grant : verifyAppOnly(deps, grant);
   const { accessToken, refreshToken } = await openToken(deps.vault, grant);
   if (refreshToken !== undefined) {
     if (!isRecent) return refreshed(deps, await freshToken(deps, grant, { force: true }), grant);
@@ -48,7 +42,7 @@ async function verifyGrant(deps: VerifyDeps, grant: Grant): Promise<Grant | unde
     throw refused(grant);
   }
   // A token that a caller brought is the caller's to try.
-  return isRecent || grant.source === 'caller' ? grant : record(deps, grant, await askSlack(deps, grant, accessToken));
+  return isRecent || grant.source === 'caller' ? grant : verifyToken(deps, grant, accessToken);
 }
 
 async function refreshed(deps: VerifyDeps, fresh: FreshToken, read: Grant): Promise<Grant | undefined> {
@@ -76,33 +70,4 @@ function refused({ statusReason = 'unknown_error' }: Grant): ChatConnectError {
     `Slack token refresh failed: ${statusReason}. Reconnect the Slack channel connection.`,
     { reason: statusReason },
   );
-}
-
-type Verdict = Pick<Verification, 'status' | 'statusReason'>;
-
-/** Without a verdict the grant stays as it was. */
-async function record(deps: VerifyDeps, grant: Grant, verdict: Verdict | undefined): Promise<Grant | undefined> {
-  if (!verdict) return grant;
-  const recorded = await deps.grants.recordVerification(grant, { ...verdict, verifiedAt: deps.now() });
-  return recorded ?? deps.grants.get(grant.environmentId, grant.grantId);
-}
-
-async function askSlack(deps: VerifyDeps, grant: Grant, token: string): Promise<Verdict | undefined> {
-  const identity = await deps.testToken(token);
-  if (!identity) return undefined;
-  if (!identity.ok) {
-    const error = plainCode(identity.error ?? '');
-    return isTransient(error) ? undefined : { status: 'reauthorization_required', statusReason: error };
-  }
-  const accountId = grant.account.kind === 'enterprise' ? identity.enterprise_id : identity.team_id;
-  return accountId === grant.account.id
-    ? { status: 'active' }
-    : { status: 'reauthorization_required', statusReason: 'account_mismatch' };
-}
-
-async function askEntra(deps: VerifyDeps, grant: Grant): Promise<Verdict | undefined> {
-  const integration = await deps.integrations.get(grant.integrationId, grant.environmentId);
-  const answer = integration && (await askForAppOnlyToken(deps, integration, grant));
-  if (answer?.kind === 'token') return { status: 'active' };
-  return answer?.kind === 'refused' ? { status: 'reauthorization_required', statusReason: answer.reason } : undefined;
 }

@@ -1,7 +1,8 @@
 import { randomToken } from '../crypto.ts';
+import { findSlackApp } from '../integration/find-slack-app.ts';
 import { type Integration, scopesNotAllowed } from '../integration/integration.ts';
 import type { Log } from '../log.ts';
-import { defaultBotScopes, slackRedirectUri } from '../providers/slack/authorization-url.ts';
+import { botScopesOf, slackRedirectUri } from '../providers/slack/authorization-url.ts';
 import type { FlowStore } from '../store/flow-store.ts';
 import type { IntegrationStore } from '../store/integration-store.ts';
 import { logFields } from './finish-flow.ts';
@@ -30,13 +31,12 @@ export async function findInstallable(
   deps: Pick<InstallDeps, 'integrations' | 'log'>,
   integrationId: string,
 ): Promise<Installable | undefined> {
-  if (!/^[0-9a-f]{24}$/.test(integrationId)) return undefined;
-  const integration = await deps.integrations.get(integrationId);
+  const integration = await findSlackApp(deps, integrationId);
   const clientId = integration?.credentials.clientId;
-  if (integration?.providerId !== 'slack' || clientId === undefined) return undefined;
+  if (!integration || clientId === undefined) return undefined;
   const { configurations, environmentId } = integration;
   // A webhook is for a subscriber, of whom an install names none.
-  const scopes = (configurations.scopes ?? defaultBotScopes).filter((scope) => scope !== 'incoming-webhook');
+  const scopes = botScopesOf(integration).filter((scope) => scope !== 'incoming-webhook');
   const userScopes = configurations.installUserScopes ?? [];
   const asked = [...scopes, ...userScopes];
   const refused = scopesNotAllowed(asked, integration);

@@ -1,5 +1,7 @@
 import { settleConnection } from '../connection/disconnect.ts';
+import type { Grant } from '../grant/grant.ts';
 import { settleGrant } from '../grant/revoke-if-unshared.ts';
+import { checkGrant, type VerifyGrantDeps } from '../grant/verify-grant.ts';
 import { settleIntegration } from '../integration/delete-integration.ts';
 import { errorFields, type Log } from '../log.ts';
 import type { DueRow, DueStore } from '../store/due-store.ts';
@@ -14,16 +16,20 @@ import { retryPending } from './teams-callback.ts';
 export interface SweepDeps extends ResumeDeps {
   readonly flows: Pick<FlowStore, 'takeDue' | 'decideFailure'>;
   readonly rows: DueStore;
+  readonly verifying: VerifyGrantDeps;
   readonly log: Log;
   now(): number;
 }
 
 /** Flows, and other rows, that one run looks at; what is left is due in the next one. */
 const atOnce = 40;
+/** Grants that one run asks the providers about. With a run each minute, more than 57,600 are checked less than daily. */
+const checksAtOnce = 40;
 
 /**
  * Finishes what no browser came back for: sealed exchanges, leases that ended, flows that wait for the provider; and what
- * a change of a connection or a deletion left: endpoints, references, tokens that a provider has not ended yet.
+ * a change of a connection or a deletion left: endpoints, references, tokens that a provider has not ended yet. Then
+ * checks grants, which nothing of that waits for.
  */
 export async function sweep(deps: SweepDeps): Promise<{ looked: number }> {
   const now = deps.now();
@@ -43,7 +49,18 @@ export async function sweep(deps: SweepDeps): Promise<{ looked: number }> {
       }),
     ),
   ]);
-  return { looked: flows.length + rows.length };
+  const checks = await deps.rows.takeChecks(deps.now(), checksAtOnce);
+  await Promise.all(checks.map((grant) => check(deps, grant)));
+  return { looked: flows.length + rows.length + checks.length };
+}
+
+async function check({ verifying, log }: SweepDeps, grant: Grant): Promise<void> {
+  try {
+    await checkGrant(verifying, grant);
+  } catch (error) {
+    const { environmentId, integrationId, grantId } = grant;
+    log.error('a grant could not be checked', { environmentId, integrationId, grantId, ...errorFields(error) });
+  }
 }
 
 function settle({ slack }: SweepDeps, { kind, row }: DueRow): Promise<void> {

@@ -69,7 +69,7 @@ export const grantSchema = z.object({
   revokingUntil: z.optional(z.number()),
   /** What the provider was asked while the grant is `revoking`: to end the token or to remove the app, and how often. */
   revocation: z.optional(z.object({ how: z.enum(['token', 'uninstall']), tries: z.number() })),
-  /** ISO time at which the sweep looks at the grant: a revocation that is not confirmed, a credential just brought. */
+  /** ISO time at which the sweep looks at the grant: a check, a revocation that is not confirmed, a credential just brought. */
   dueAt: z.optional(z.string()),
   appId: z.optional(z.string()),
   botUserId: z.optional(z.string()),
@@ -82,12 +82,22 @@ export const grantSchema = z.object({
 export type Grant = z.infer<typeof grantSchema>;
 
 /** What a connection says of its grant. */
-export const grantStateSchema = z.pick(grantSchema, { status: true, statusReason: true, verifiedAt: true });
+export const grantStateSchema = z.pick(grantSchema, {
+  source: true,
+  status: true,
+  statusReason: true,
+  verifiedAt: true,
+});
 export type GrantState = z.infer<typeof grantStateSchema>;
 
 /** Neither ended nor about to be. */
 export function isLiving({ status }: Pick<Grant, 'status'>): boolean {
   return status === 'active' || status === 'reauthorization_required';
+}
+
+/** What the app's owner can put right: nobody has to approve anew. */
+export function isRefusalOfTheApp(statusReason: string | undefined): boolean {
+  return statusReason === 'bad_client_secret' || statusReason === 'invalid_client_id';
 }
 
 /** One chain per integration and account, and one per person of it; every connection that flows make shares it. */

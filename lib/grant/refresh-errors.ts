@@ -14,3 +14,9 @@ export function noTokenYet(trouble?: RefreshTrouble): ChatConnectError {
   const message = 'The token is being refreshed, and the outcome is not known yet. Please try again.';
   return new ChatConnectError('token_refresh_pending', message, { retryAfterSeconds: trouble?.retryAfterSeconds ?? 1 });
 }
+
+/** For a caller whose connection has no token, or one that the provider does not take any more. */
+export function reauthorization(reason = 'unknown_error'): ChatConnectError {
+  const message = `The channel connection has to be authorized again: ${reason}.`;
+  return new ChatConnectError('reauthorization_required', message, { reason });
+}

@@ -1,7 +1,7 @@
 import { randomToken } from '../crypto.ts';
 import type { Integration } from '../integration/integration.ts';
 import { openSecret } from '../integration/secrets.ts';
-import { type Grant, isLiving, type Refresh, type Token } from './grant.ts';
+import { type Grant, isLiving, isRefusalOfTheApp, type Refresh, type Token } from './grant.ts';
 import { type RevokeDeps, revokeUnstoredToken } from './revoke-if-unshared.ts';
 import { fingerprintOf, openToken, sealToken } from './token-vault.ts';
 
@@ -59,8 +59,8 @@ export type FreshToken =
   | (RefreshTrouble & { readonly kind: 'unavailable' })
   /** Somebody else's refresh has not ended yet. */
   | { readonly kind: 'in_progress' }
-  /** The grant was let go meanwhile. */
-  | { readonly kind: 'ended' };
+  /** The grant was let go meanwhile, or the provider has ended it. */
+  | { readonly kind: 'ended'; readonly reason?: string | undefined };
 
 const leaseMilliseconds = 10_000;
 /** Ends before the lease, so that its holder can still store the answer. */
@@ -72,9 +72,6 @@ const pollMilliseconds = 150;
 /** Whoever loses takes a token that lasts so long, rather than wait for a newer one. */
 const goodEnoughSeconds = 60;
 
-/** What the app's owner can put right: worth another try when the integration has changed since. */
-const refusalsOfTheApp = new Set(['bad_client_secret', 'invalid_client_id']);
-
 /**
  * Gives a token of a grant that lasts as long as is needed, and refreshes it once for all who ask. Never gives an expired
  * token. The lease, a random owner in the grant's row, is taken before the provider is called, together with a hash of the
@@ -84,7 +81,7 @@ export async function freshToken(deps: RefreshDeps, read: Grant, need: Need): Pr
   const begunAt = deps.now();
   const force = 'force' in need;
   for (let grant: Grant | undefined = read; ; grant = await deps.grants.get(read.environmentId, read.grantId)) {
-    if (!grant || !isLiving(grant)) return { kind: 'ended' };
+    if (!grant || !isLiving(grant)) return { kind: 'ended', reason: grant?.statusReason };
     if (grant.status === 'reauthorization_required') {
       const mayBeTried = force ? grant.verifiedAt === read.verifiedAt : await isPutRight(deps, grant);
       if (!mayBeTried) return { kind: 'reauthorization_required', grant };
@@ -114,8 +111,8 @@ export async function freshToken(deps: RefreshDeps, read: Grant, need: Need): Pr
 
 /** A refusal stands, unless it was of the app and its owner has changed the integration since. */
 async function isPutRight(deps: RefreshDeps, grant: Grant): Promise<boolean> {
-  const { statusReason = '', verifiedAt = 0, integrationId, environmentId } = grant;
-  if (!refusalsOfTheApp.has(statusReason)) return false;
+  const { statusReason, verifiedAt = 0, integrationId, environmentId } = grant;
+  if (!isRefusalOfTheApp(statusReason)) return false;
   const integration = await deps.integrations.get(integrationId, environmentId);
   return integration !== undefined && Date.parse(integration.updatedAt) > verifiedAt;
 }
@@ -243,7 +240,7 @@ async function letGo(
     const { account, userId } = grant;
     await revokeUnstoredToken(deps, integration, account, refreshed, owner, { userId });
   }
-  return { kind: 'ended' };
+  return { kind: 'ended', reason: current?.statusReason };
 }
 
 function logFields({ environmentId, integrationId, grantId }: Grant) {

@@ -1,23 +1,23 @@
 import * as z from 'zod/mini';
 import { contextSetOf } from '../context/context.ts';
 import { hashOf } from '../crypto.ts';
+import { formatCursor, readCursor } from '../cursor.ts';
 import { ChatConnectError } from '../errors.ts';
 import type { Database } from '../store/database.ts';
 import { collectList, countList, type ListSource } from '../store/list.ts';
 import { validated } from './api.ts';
 
+/** How many rows a page has at most. */
+export const limitSchema = z._default(
+  z.coerce
+    .number()
+    .check(z.int('must be a whole number'), z.minimum(1, 'must be at least 1'), z.maximum(100, 'must be at most 100')),
+  10,
+);
+
 /** What every list takes beside its filters. */
 const pagingShape = {
-  limit: z._default(
-    z.coerce
-      .number()
-      .check(
-        z.int('must be a whole number'),
-        z.minimum(1, 'must be at least 1'),
-        z.maximum(100, 'must be at most 100'),
-      ),
-    10,
-  ),
+  limit: limitSchema,
   after: z.optional(z.string()),
   before: z.optional(z.string()),
   orderBy: z._default(z.enum(['createdAt', 'updatedAt']), 'createdAt'),
@@ -144,20 +144,4 @@ async function countRows<Schema extends z.ZodMiniType>(
   const counted = { sources, direction: 'DESC', limit: maxCount, matches, atMostRead, orderOf } as const;
   const { rows, more } = await collectList(db, schema, counted);
   return { totalCount: rows.length, totalCountCapped: more };
-}
-
-function formatCursor(position: string, filterHash: string): string {
-  return Buffer.from(JSON.stringify([filterHash.slice(0, 32), position])).toString('base64url');
-}
-
-function readCursor(cursor: string, filterHash: string): string | undefined {
-  try {
-    const [hash, position] = JSON.parse(Buffer.from(cursor, 'base64url').toString('utf8')) as unknown[];
-    if (hash !== filterHash.slice(0, 32) || typeof position !== 'string') return undefined;
-    // DynamoDB refuses other keys.
-    const bytes = Buffer.byteLength(position);
-    return bytes >= 1 && bytes <= 1024 ? position : undefined;
-  } catch {
-    return undefined;
-  }
 }

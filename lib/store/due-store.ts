@@ -14,6 +14,8 @@ export type DueRow =
 export interface DueStore {
   /** Rows whose time to be looked at has come, from an index that may lag; each is put off by a minute first. */
   takeDue(now: number, limit: number): Promise<DueRow[]>;
+  /** Grants whose time to be checked has come, those that have waited longest; each is put off by three hours first. */
+  takeChecks(now: number, limit: number): Promise<Grant[]>;
 }
 
 export function dynamoDueStore(db: Database): DueStore {
@@ -25,6 +27,10 @@ export function dynamoDueStore(db: Database): DueStore {
         ...ofKind('GRANT', row, grantSchema, 'grant'),
         ...ofKind('INT', row, integrationSchema, 'integration'),
       ]);
+    },
+    async takeChecks(now, limit) {
+      const rows = await takeDueRows(db, 'connections', 'check', now, limit);
+      return rows.flatMap((row) => ofKind('GRANT', row, grantSchema, 'grant')).map(({ row }) => row);
     },
   };
 }

@@ -1,6 +1,7 @@
 import { DeleteCommand, PutCommand, QueryCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import * as z from 'zod/mini';
-import { type Grant, type GrantState, grantSchema, grantStateSchema, type Refresh } from '../grant/grant.ts';
+import { type Grant, grantSchema, type Refresh } from '../grant/grant.ts';
+import { nextCheckAt } from '../grant/next-check.ts';
 import {
   type Database,
   fenceCondition,
@@ -9,18 +10,15 @@ import {
   parseRow,
   type RowKey,
   type RowUpdate,
-  readableRow,
   schemaVersion,
   updateOf,
 } from './database.ts';
 import { dueBucketOf } from './due.ts';
 import { keyOf, listOf } from './keys.ts';
-import { everyRow, readRows } from './list.ts';
+import { everyRow } from './list.ts';
 
 export interface GrantStore {
   get(environmentId: string, grantId: string): Promise<Grant | undefined>;
-  /** How grants stand, in one read for all of them; what is missing or unreadable is left out. */
-  statesOf(environmentId: string, grantIds: readonly string[]): Promise<ReadonlyMap<string, GrantState>>;
   /**
    * Writes a token that an exchange gave, as the next version.
    * @returns false when a newer row is there, or a revocation is under way
@@ -51,7 +49,8 @@ export interface GrantStore {
   /** Says, beside the grant of an account, that a person of the account has one too. */
   addUserGrant(environmentId: string, grantId: string, userGrantId: string, at: { asOf: number }): Promise<void>;
   removeUserGrant(environmentId: string, grantId: string, userGrantId: string, at: { asOf: number }): Promise<void>;
-  userGrants(environmentId: string, grantId: string): Promise<UserGrantMark[]>;
+  /** Those marks, in the order of the grants' ids, up to 1,000 at a time. */
+  userGrants(environmentId: string, grantId: string, after?: string): Promise<UserGrantMark[]>;
   /**
    * Announces the end of a grant that was read; writers wait for it.
    * @returns undefined when somebody renewed the grant, or a refresh is under way
@@ -62,7 +61,7 @@ export interface GrantStore {
   /** Erases the token; the row stays as a tombstone and fences off older exchanges. */
   endRevocation(grant: Grant): Promise<void>;
   /** The same for a grant that was read and whose token the provider is not asked to end. @returns false when somebody renewed it */
-  erase(grant: Grant, at: { asOf: number; flowId: string }): Promise<boolean>;
+  erase(grant: Grant, at: Pick<Grant, 'asOf' | 'flowId' | 'statusReason'>): Promise<boolean>;
   /** The sweep has no more to do with the grant as it was read. */
   settle(grant: Grant): Promise<void>;
   /** Grants that are not over, from an index that may lag. */
@@ -88,10 +87,8 @@ export interface GrantStore {
 }
 
 /** A token that a refresh gave, sealed. `asOf` and `flowId` are of the refresh. */
-export type RefreshedToken = Pick<
-  Grant,
-  'token' | 'sealVersion' | 'tokenExpiresAt' | 'scopes' | 'verifiedAt' | 'asOf' | 'flowId'
->;
+export type RefreshedToken = Pick<Grant, 'token' | 'sealVersion' | 'tokenExpiresAt' | 'scopes' | 'asOf' | 'flowId'> &
+  Required<Pick<Grant, 'verifiedAt'>>;
 
 export interface Verification {
   readonly status: 'active' | 'reauthorization_required';
@@ -123,7 +120,7 @@ export function dynamoGrantStore(db: Database): GrantStore {
           TableName,
           Key: keyOf.grant(grant.environmentId, grant.grantId),
           ...updateOf({
-            set: { schemaVersion, ...optional, ...grant, ...indexesOf(grant) },
+            set: { schemaVersion, ...optional, ...grant, ...indexesOf(grant), ...nextCheck(grant, grant, now) },
             increment: ['version'],
             condition: `(${conditions.join(') AND (')})`,
             values: { revoking: 'revoking', now, ...also?.values },
@@ -199,12 +196,6 @@ export function dynamoGrantStore(db: Database): GrantStore {
   }
   return {
     get: (environmentId, grantId) => getRow(db, 'connections', keyOf.grant(environmentId, grantId), grantSchema),
-    async statesOf(environmentId, grantIds) {
-      const keys = [...new Set(grantIds)].map((grantId) => keyOf.grant(environmentId, grantId));
-      const rows = await readRows(db, keys, ['grantId', ...Object.keys(grantStateSchema.shape)]);
-      const states = [...rows.values()].flatMap((row) => readableRow(rowStateSchema, row) ?? []);
-      return new Map(states.map(({ grantId, ...state }) => [grantId, state]));
-    },
     putIfNewer: (grant, now) => put(grant, now),
     putIfLater: (grant, now) =>
       put(grant, now, {
@@ -243,8 +234,13 @@ export function dynamoGrantStore(db: Database): GrantStore {
       putUnlessRenewed(keyOf.userGrantMark(environmentId, grantId, userGrantId), { userGrantId, asOf }),
     removeUserGrant: (environmentId, grantId, userGrantId, { asOf }) =>
       deleteUnlessRenewed(keyOf.userGrantMark(environmentId, grantId, userGrantId), asOf),
-    userGrants: (environmentId, grantId) =>
-      rowsBeside(userGrantMarkSchema, keyOf.userGrantMark(environmentId, grantId, ''), 1_000),
+    userGrants: (environmentId, grantId, after) =>
+      rowsBeside(
+        userGrantMarkSchema,
+        keyOf.userGrantMark(environmentId, grantId, ''),
+        1_000,
+        after === undefined ? undefined : keyOf.userGrantMark(environmentId, grantId, after),
+      ),
     async beginRevocation(grant, announcement) {
       const written = await ifConditionHolds(
         db.client.send(
@@ -353,7 +349,13 @@ export function dynamoGrantStore(db: Database): GrantStore {
     },
     keepRefreshed: (read, owner, refreshed) =>
       change(read, {
-        set: { ...refreshed, status: 'active', statusReason: undefined, refresh: undefined },
+        set: {
+          ...refreshed,
+          status: 'active',
+          statusReason: undefined,
+          refresh: undefined,
+          ...nextCheck(read, { status: 'active' }, refreshed.verifiedAt),
+        },
         increment: ['version'],
         condition: `#refresh.#owner = :owner OR (#sealVersion = :read AND ${nobodyRefreshes}) OR #sealVersion = :sealVersion`,
         values: { owner, read: read.sealVersion },
@@ -367,7 +369,13 @@ export function dynamoGrantStore(db: Database): GrantStore {
     },
     recordVerification: (read, { status, statusReason, verifiedAt }, owner) =>
       change(read, {
-        set: { status, statusReason, verifiedAt, ...(owner !== undefined && { refresh: undefined }) },
+        set: {
+          status,
+          statusReason,
+          verifiedAt,
+          ...(owner !== undefined && { refresh: undefined }),
+          ...nextCheck(read, { status, statusReason }, verifiedAt),
+        },
         condition: owner === undefined ? '#sealVersion = :read' : '#sealVersion = :read AND #refresh.#owner = :owner',
         values: { read: read.sealVersion, ...(owner !== undefined && { owner }) },
       }),
@@ -406,7 +414,12 @@ function indexesOf({ environmentId, integrationId, grantId, dueAt }: Omit<Grant,
   };
 }
 
-const rowStateSchema = z.extend(grantStateSchema, { grantId: z.string() });
+/** Of a living grant. What a caller brought is the caller's to try, and is due for another reason. */
+function nextCheck(grant: Omit<Grant, 'version'>, outcome: Pick<Grant, 'status' | 'statusReason'>, provenAt: number) {
+  if (grant.source === 'caller') return {};
+  const dueAt = nextCheckAt(grant, outcome, provenAt);
+  return { dueAt, dueBucket: dueAt === undefined ? undefined : dueBucketOf('check', grant.grantId) };
+}
 
 /** No lease, or one that was given back. */
 const nobodyRefreshes = '(attribute_not_exists(#refresh) OR attribute_exists(#refresh.#failedAt))';

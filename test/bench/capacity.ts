@@ -19,7 +19,8 @@ export interface Capacity {
 /**
  * Meters what goes through a client. The embedded DynamoDB leaves out what a write costs its indexes, so that is reckoned
  * from the row before and after: an entry that comes or goes is a unit, one that moves is two, and one whose keys stay
- * costs nothing, since our indexes hold keys only. Calls have to come one after the other.
+ * costs nothing, since our indexes hold keys only. Writes of one row have to come one after the
+ * other.
  */
 export function meterCapacity(client: DynamoDBDocumentClient, endpoint: string, tables: TableNames): Capacity {
   const total = { reads: 0, writes: 0, indexWrites: 0 };
@@ -28,12 +29,13 @@ export function meterCapacity(client: DynamoDBDocumentClient, endpoint: string, 
     (await observer.send(new GetCommand({ TableName, Key, ConsistentRead: true }))).Item;
   client.middlewareStack.add(
     (next, context) => async (args) => {
-      const input = args.input as { TableName?: string; Item?: Row; Key?: Row };
+      const input = args.input as { TableName?: string; Item?: Row; Key?: Row; ConsistentRead?: boolean };
       const isWrite = /^(Put|Update|Delete)/.test(context.commandName ?? '');
-      const metered = { ...args, input: { ...args.input, ReturnConsumedCapacity: 'TOTAL' } };
+      const metered = { ...args, input: { ...input, ReturnConsumedCapacity: 'TOTAL' } };
       if (!isWrite) {
         const result = await next(metered);
-        total.reads += unitsOf(result.output);
+        // The embedded DynamoDB takes nothing for finding nothing; AWS takes the least that it does.
+        total.reads += unitsOf(result.output) || (metered.input.ConsistentRead ? 1 : 0.5);
         return result;
       }
       const TableName = input.TableName ?? '';
@@ -41,8 +43,9 @@ export function meterCapacity(client: DynamoDBDocumentClient, endpoint: string, 
       const key = keyOf(schema, input.Key ?? input.Item ?? {});
       const before = await rowOf(TableName, key);
       const result = await next(metered);
+      const after = await rowOf(TableName, key);
       total.writes += unitsOf(result.output);
-      total.indexWrites += indexUnits(schema, before, await rowOf(TableName, key));
+      total.indexWrites += indexUnits(schema, before, after);
       return result;
     },
     { step: 'initialize', name: 'meterCapacity', override: true },

@@ -7,26 +7,47 @@ import { rounded, type Table } from './report.ts';
 
 /** The same work each time: the units do not vary, the milliseconds are a mean. */
 const repetitions = 50;
-const halfADay = 12 * 60 * 60 * 1000;
+const hour = 60 * 60 * 1000;
+/** By then, every grant that was proven before is checked. */
+const aDayLater = 26 * hour;
+const daysOfMonth = 30;
+const idleConnections = 20;
 
 /** What the things that a deployment does all day take of DynamoDB and Lambda. */
 export async function measureCost(): Promise<Table> {
-  const service = await startTestService();
+  const [service, idleService] = [await startTestService(), await startTestService()];
   try {
     return {
       title: 'What 1,000 of each take, in functions that are warm',
-      rows: await measure(service),
+      rows: [...(await measureCalls(service)), ...(await measureSweep(idleService))],
       notes: [
+        'The provider is asked about an idle connection once a day.',
         'Write units: of the tables + of their indexes. Read units: 4 KB read consistently are 1, a look into an index is 0.5.',
         "Function milliseconds are this machine's, with DynamoDB and Slack beside it; what a provider takes is among them.",
       ],
     };
   } finally {
-    await service.close();
+    await Promise.all([service.close(), idleService.close()]);
   }
 }
 
-async function measure(service: TestService) {
+interface Spent {
+  readonly writes: number;
+  readonly indexWrites: number;
+  readonly reads: number;
+  readonly milliseconds: number;
+}
+
+function rowOf(what: string, { writes, indexWrites, reads, milliseconds }: Spent, scale: number) {
+  return {
+    what,
+    'write units': `${rounded(writes * scale)} + ${rounded(indexWrites * scale)}`,
+    'read units': rounded(reads * scale),
+    'function milliseconds': rounded(milliseconds * scale),
+  };
+}
+
+async function measureCalls(service: TestService) {
   const instance = newInstance(service);
   const capacity = meterCapacity(instance.client, service.db.endpoint, service.db.tables);
   const environment = await service.createTestEnvironment({ app: { tokenRotation: true } });
@@ -36,13 +57,8 @@ async function measure(service: TestService) {
     capacity.reset();
     let milliseconds = 0;
     for (let index = 0; index < repetitions; index += 1) milliseconds += await work(index);
-    const scale = 1_000 / repetitions;
-    return {
-      what,
-      'write units': `${rounded(capacity.writes * scale)} + ${rounded(capacity.indexWrites * scale)}`,
-      'read units': rounded(capacity.reads * scale),
-      'function milliseconds': rounded(milliseconds * scale),
-    };
+    const { writes, indexWrites, reads } = capacity;
+    return rowOf(what, { writes, indexWrites, reads, milliseconds }, 1_000 / repetitions);
   };
   const token = async () => {
     const route = 'POST /v1/channel-connections/{identifier}/token';
@@ -55,9 +71,39 @@ async function measure(service: TestService) {
     ),
     await row('tokens', token),
     await row('tokens that have to be refreshed', () => {
-      service.advance(halfADay);
+      service.advance(12 * hour);
       return token();
     }),
+  ];
+}
+
+/** Of rows that the sweep reads anyway, and of the daily check of what nobody uses. */
+async function measureSweep(service: TestService) {
+  const instance = newInstance(service);
+  const capacity = meterCapacity(instance.client, service.db.endpoint, service.db.tables);
+  const run = async (): Promise<Spent> => {
+    capacity.reset();
+    const { milliseconds } = await timed(instance.sweep);
+    const { writes, indexWrites, reads } = capacity;
+    return { writes, indexWrites, reads, milliseconds };
+  };
+  // Each has an app, and so a grant, of its own.
+  for (let index = 0; index < idleConnections; index += 1) {
+    await connect(service, instance, await service.createTestEnvironment(), 'idle');
+  }
+  await run();
+  const empty = await run();
+  service.advance(aDayLater);
+  const full = await run();
+  const checks: Spent = {
+    writes: full.writes - empty.writes,
+    indexWrites: full.indexWrites - empty.indexWrites,
+    reads: full.reads - empty.reads,
+    milliseconds: full.milliseconds - empty.milliseconds,
+  };
+  return [
+    rowOf('idle connections, for a month', checks, (1_000 / idleConnections) * daysOfMonth),
+    rowOf('sweeps that find nothing (43,200 a month)', empty, 1_000),
   ];
 }
 

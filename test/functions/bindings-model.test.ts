@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { createFileKeyWrapper, generateWrappingKey } from '../../infra/local/file-key-wrapper.ts';
 import { subjectKeyOf } from '../../lib/connection/connection.ts';
+import { composeTokens } from '../../lib/connection/token-deps.ts';
 import { createEnvironment } from '../../lib/environment/create-environment.ts';
 import { ChatConnectError } from '../../lib/errors.ts';
 import { confirmFlow } from '../../lib/flow/confirm-flow.ts';
@@ -152,7 +153,7 @@ function compose(keyWrapper: ReturnType<typeof createFileKeyWrapper>) {
   const send = outside((command: Parameters<DynamoDBDocumentClient['send']>[0]) => database.client.send(command));
   const db: Database = { client: { send } as unknown as DynamoDBDocumentClient, tables: database.tables };
   const log = { info: () => {}, warn: () => {}, error: () => {} };
-  const resume = composeResume({
+  const parts = {
     db,
     keyWrapper,
     slackBaseUrl: 'https://slack.example',
@@ -163,7 +164,8 @@ function compose(keyWrapper: ReturnType<typeof createFileKeyWrapper>) {
     log,
     fetch: outside(slack.fetch),
     now,
-  });
+  };
+  const resume = composeResume(parts);
   const slackDeps = { ...resume.slack, wait: outside(async () => {}) };
   return {
     flows: dynamoFlowStore(db),
@@ -171,8 +173,9 @@ function compose(keyWrapper: ReturnType<typeof createFileKeyWrapper>) {
     slackBaseUrl: 'https://slack.example',
     microsoftLoginBaseUrl: 'https://login.example',
     publicUrl: 'https://connect.example',
-    // What a change of a connection leaves to the sweep is none of a binding's.
-    rows: { takeDue: async () => [] },
+    // What a change of a connection leaves to the sweep is none of a binding's, and neither is whether a grant still works.
+    rows: { takeDue: async () => [], takeChecks: async () => [] },
+    verifying: composeTokens(parts),
     flowTtlSeconds: 300,
     findIntegration: async (_environmentId: string, identifier: string) => integrations[identifier as Binding],
     slack: slackDeps,

@@ -836,7 +836,7 @@ describe('a process that ends', () => {
   const wanted = { connectionIdentifier: 'mine', autoLinkUser: true };
 
   /** DynamoDB commands of each, when nothing goes wrong. */
-  const commands = { callback: 6, confirmation: 18, mismatch: 15, sweep: 22 } as const;
+  const commands = { callback: 6, confirmation: 18, mismatch: 15, sweep: 26 } as const;
   const each = (name: keyof typeof commands) => Array.from({ length: commands[name] }, (_, index) => index + 1);
 
   it('can end before every command, and these are all', async () => {

@@ -119,14 +119,16 @@ const bodies: Readonly<Record<string, (of: Populated) => object>> = {
   'PATCH /v1/channel-endpoints/{identifier}': () => ({ endpoint: { channelId: 'C0EVIL' } }),
 };
 
-/** Routes for browsers: what they answer depends on no API key. */
-const isPage = ({ path }: Route) => /^\/connect\/|\/slack\/install$|\/callback\//.test(path);
-const apiRoutes = routes.filter((route) => !isPage(route));
+/** Routes for browsers and for Slack: what they answer depends on no API key. */
+const isKeyless = ({ path }: Route) => /^\/connect\/|\/slack\/(install|events)$|\/callback\//.test(path);
+const apiRoutes = routes.filter((route) => !isKeyless(route));
 const keyOf = ({ method, path }: Route) => `${method} ${path}`;
 
 /** Calls a route with the caller's key for the things of a target, as far as they have names. */
 function call(caller: Populated, route: Route, target: Populated) {
-  const identifier = route.path.startsWith('/v1/channel-endpoints') ? target.endpoint : target.brought;
+  // Slack tells channels for a genuine token only.
+  const connection = route.path.endsWith('/channels') ? target.connected : target.brought;
+  const identifier = route.path.startsWith('/v1/channel-endpoints') ? target.endpoint : connection;
   const path = route.path
     .replace('{integrationId}', target.integrationId)
     .replace('{integrationIdentifier}', 'slack')

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { randomObjectId } from '../../lib/crypto.ts';
 import type { Grant } from '../../lib/grant/grant.ts';
+import { nextCheckAt } from '../../lib/grant/next-check.ts';
 import type { Database } from '../../lib/store/database.ts';
 import { dynamoGrantStore, type GrantStore } from '../../lib/store/grant-store.ts';
 import { aGrant, builtAt, isoTime } from '../support/builders.ts';
@@ -34,7 +35,12 @@ export function describeGrantStore(database: () => Database): void {
     function setup() {
       const environmentId = randomObjectId();
       const grants = dynamoGrantStore(database());
-      const grant = (overrides: Partial<Omit<Grant, 'version'>> = {}) => aGrant({ environmentId, ...overrides });
+      /** As it is stored when it is put at the time of `builtAt`: what a flow brought is to be checked. */
+      const grant = (overrides: Partial<Omit<Grant, 'version'>> = {}) => {
+        const built = aGrant({ environmentId, ...overrides });
+        const isChecked = built.source === 'flow' && !('dueAt' in overrides);
+        return isChecked ? { ...built, dueAt: nextCheckAt(built, built, builtAt) } : built;
+      };
       const { grantId } = grant();
       const stored = () => grants.get(environmentId, grantId);
       return {
@@ -323,6 +329,18 @@ export function describeGrantStore(database: () => Database): void {
         expect(await grants.userGrants(environmentId, grantId)).toEqual([]);
       });
 
+      it('are read from wherever the last ones ended', async () => {
+        const { grants, grantId, environmentId } = setup();
+        for (const name of ['a', 'b', 'c']) await grants.addUserGrant(environmentId, grantId, name, { asOf: builtAt });
+        await grants.addUserGrant(environmentId, 'another-grant', 'd', { asOf: builtAt });
+        await grants.removeUserGrant(environmentId, grantId, 'a', { asOf: builtAt });
+
+        const rest = await grants.userGrants(environmentId, grantId, 'a');
+
+        expect(rest.map(({ userGrantId }) => userGrantId)).toEqual(['b', 'c']);
+        expect(await grants.userGrants(environmentId, grantId, 'c')).toEqual([]);
+      });
+
       it('stay marked when a newer exchange renewed the mark', async () => {
         const { grants, grantId, environmentId } = setup();
         await grants.addUserGrant(environmentId, grantId, 'user-grant', { asOf: builtAt + 5 });
@@ -344,8 +362,46 @@ export function describeGrantStore(database: () => Database): void {
         const erased = await grants.erase(await put({ tokenExpiresAt: 1 }), at);
 
         expect(erased).toBe(true);
-        expect(await stored()).toEqual({ ...grant(), ...at, token: '', status: 'revoked', version: 2 });
+        expect(await stored()).toEqual({
+          ...grant({ dueAt: undefined }),
+          ...at,
+          token: '',
+          status: 'revoked',
+          version: 2,
+        });
         expect(await grants.putIfNewer(grant({ asOf: builtAt + 9, flowId: 'flow-3' }), builtAt)).toBe(false);
+      });
+
+      it('says why, and fences off a refresh that is under way and whoever finishes the exchange before', async () => {
+        const { grants, grant, stored, put } = setup();
+        const read = await put();
+        const lease = { owner: 'holder', until: builtAt + 10_000 };
+        await grants.takeRefresh(read, lease, builtAt);
+        const at = { asOf: builtAt, flowId: 'event', statusReason: 'app_uninstalled' };
+
+        const erased = await grants.erase(read, at);
+
+        expect(erased).toBe(true);
+        const refreshed = {
+          token: 'new',
+          sealVersion: 'holder',
+          scopes: [],
+          verifiedAt: builtAt,
+          asOf: builtAt + 1,
+          flowId: 'holder',
+        };
+        expect(await grants.keepRefreshed(read, 'holder', refreshed)).toBeUndefined();
+        expect(await grants.putIfNewer(grant(), builtAt)).toBe(false);
+        expect(await stored()).toEqual({
+          ...grant(),
+          ...at,
+          token: '',
+          status: 'revoked',
+          version: 2,
+          dueAt: undefined,
+        });
+        expect(await grants.putIfNewer(grant({ asOf: builtAt + 1, flowId: 'flow-2' }), builtAt)).toBe(true);
+        expect(await stored()).not.toHaveProperty('statusReason');
       });
 
       it('leaves a grant alone that was renewed since it was read', async () => {
@@ -362,7 +418,7 @@ export function describeGrantStore(database: () => Database): void {
     describe('settle', () => {
       it('takes a grant off the sweep’s list, unless it was written since it was read', async () => {
         const { grants, stored, put, environmentId, grantId } = setup();
-        const read = await put({ dueAt: isoTime(60_000) });
+        const read = await put({ source: 'caller', dueAt: isoTime(60_000) });
         await grants.renew(environmentId, grantId);
         await grants.settle(read);
         const changed = await stored();
@@ -473,8 +529,10 @@ export function describeGrantStore(database: () => Database): void {
         await grants.beginRevocation(await put(), revocation);
         const newer = grant({ asOf: revocation.asOf + 1, flowId: 'flow-3' });
 
-        expect(await grants.putIfNewer(newer, revocation.revokingUntil)).toBe(true);
-        expect(await stored()).toEqual({ ...newer, version: 3 });
+        const over = revocation.revokingUntil;
+
+        expect(await grants.putIfNewer(newer, over)).toBe(true);
+        expect(await stored()).toEqual({ ...newer, dueAt: nextCheckAt(newer, newer, over), version: 3 });
       });
 
       it('fences off older exchanges also when its time is over', async () => {
@@ -554,7 +612,8 @@ export function describeGrantStore(database: () => Database): void {
         await grants.endRevocation(ending as Grant);
 
         const { asOf, flowId } = revocation;
-        expect(await stored()).toEqual({ ...grant(), token: '', status: 'revoked', version: 2, asOf, flowId });
+        const ended = { token: '', status: 'revoked', version: 2, dueAt: undefined };
+        expect(await stored()).toEqual({ ...grant(), ...ended, asOf, flowId });
       });
 
       it('fences off exchanges that are older, and lets newer ones in', async () => {
@@ -667,7 +726,12 @@ export function describeGrantStore(database: () => Database): void {
 
         const kept = await grants.keepRefreshed(read, lease.owner, refreshed);
 
-        expect(kept).toEqual({ ...read, ...refreshed, version: 2 });
+        expect(kept).toEqual({
+          ...read,
+          ...refreshed,
+          version: 2,
+          dueAt: nextCheckAt(read, read, refreshed.verifiedAt),
+        });
         expect(await stored()).toEqual(kept);
       });
 
@@ -735,7 +799,12 @@ export function describeGrantStore(database: () => Database): void {
 
         const kept = await grants.keepRefreshed(read, lease.owner, refreshed);
 
-        expect(kept).toEqual({ ...read, ...refreshed, version: 2 });
+        expect(kept).toEqual({
+          ...read,
+          ...refreshed,
+          version: 2,
+          dueAt: nextCheckAt(read, read, refreshed.verifiedAt),
+        });
       });
 
       it('does not bring a grant into being', async () => {
@@ -782,8 +851,8 @@ export function describeGrantStore(database: () => Database): void {
         const accepted = { status: 'active', verifiedAt: builtAt + 900 } as const;
         const healed = await grants.recordVerification(refused as Grant, accepted);
 
-        expect(refused).toEqual({ ...read, ...refusal });
-        expect(healed).toEqual({ ...read, ...accepted });
+        expect(refused).toEqual({ ...read, ...refusal, dueAt: undefined });
+        expect(healed).toEqual({ ...read, ...accepted, dueAt: nextCheckAt(read, read, accepted.verifiedAt) });
         expect(await stored()).toEqual(healed);
       });
 
@@ -793,7 +862,8 @@ export function describeGrantStore(database: () => Database): void {
         await grants.takeRefresh(read, lease, builtAt);
 
         expect(await grants.recordVerification(read, refusal, 'owner-2')).toBeUndefined();
-        expect(await grants.recordVerification(read, refusal, lease.owner)).toEqual({ ...read, ...refusal });
+        const refused = await grants.recordVerification(read, refusal, lease.owner);
+        expect(refused).toEqual({ ...read, ...refusal, dueAt: undefined });
       });
 
       it('is not of a token that came since, nor of a grant that is being ended', async () => {
@@ -822,28 +892,6 @@ export function describeGrantStore(database: () => Database): void {
 
         expect(during).toBeUndefined();
         expect(after).toMatchObject({ status: 'revoking' });
-      });
-    });
-
-    describe('statesOf', () => {
-      it('tells how grants stand, of this environment and without their tokens', async () => {
-        const { grants, environmentId, grantId, grant, put } = setup();
-        await grants.recordVerification(await put(), refusal);
-        const others = Array.from({ length: 120 }, (_, index) => `grant-${index}`);
-        await Promise.all(others.map((id) => grants.putIfNewer(grant({ grantId: id }), builtAt)));
-        await grants.putIfNewer(grant({ grantId: 'foreign', environmentId: randomObjectId() }), builtAt);
-
-        const states = await grants.statesOf(environmentId, [grantId, grantId, ...others, 'missing', 'foreign']);
-
-        expect(states.size).toBe(121);
-        expect(states.get(grantId)).toEqual(refusal);
-        expect(states.get('grant-119')).toEqual({ status: 'active' });
-      });
-
-      it('reads nothing for no grants', async () => {
-        const { grants, environmentId } = setup();
-
-        expect(await grants.statesOf(environmentId, [])).toEqual(new Map());
       });
     });
   });

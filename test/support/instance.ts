@@ -74,6 +74,9 @@ export function startInstance(
       };
       return call(route.function, event);
     },
+    /** A request of Slack's. */
+    slackEvents: (path: string, request: Pick<HttpEvent, 'headers' | 'body' | 'isBase64Encoded'>) =>
+      call('slack-events', { ...eventOf('POST', path), ...matchRoute('POST', path), ...request }),
     visit: (startUrl: string): Promise<HttpResult> => call('start', startEvent('GET', startUrl)),
     press: (startUrl: string, headers: Record<string, string>): Promise<HttpResult> =>
       call('start', { ...startEvent('POST', startUrl), headers }),

@@ -235,8 +235,8 @@ export async function startTestService(
     advance(milliseconds: number) {
       skew += milliseconds;
     },
-    /** Stops the service's clock at a time. */
-    freeze(at: number) {
+    /** Stops the service's clock at a time; without one it goes on. */
+    freeze(at?: number) {
       frozenAt = at;
     },
     /** Where no secret may stand when the service is closed. */

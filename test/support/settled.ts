@@ -25,7 +25,8 @@ async function rowsOf(service: TestService, { environmentId }: TestEnvironment) 
     aliases: keyed('A', 'ALIAS'),
     grants: keyed('G', 'GRANT').filter((row) => row['status'] !== 'revoked'),
     references: keyed('G', 'REF#'),
-    due: rows.filter((row) => row['environmentId'] === environmentId && row['dueAt'] !== undefined),
+    /** What is left to do, beside the checks of what is connected. */
+    due: rows.filter((row) => row['environmentId'] === environmentId && String(row['dueBucket']).startsWith('row#')),
   };
 }
 

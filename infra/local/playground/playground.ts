@@ -16,7 +16,15 @@ import {
 } from './forms.ts';
 import { sendPage, sendRedirect, sendText } from './page.ts';
 import { rowsContent, type TableRows } from './rows.ts';
-import { connectionRow, connectionsTable, endpointRow, endpointsTable, integrationRow } from './tables.ts';
+import {
+  channelRow,
+  channelsTable,
+  connectionRow,
+  connectionsTable,
+  endpointRow,
+  endpointsTable,
+  integrationRow,
+} from './tables.ts';
 
 export interface PlaygroundOptions {
   /** Where browsers and callers reach the local server. */
@@ -38,6 +46,10 @@ interface ApiAnswer {
 }
 
 const noIntegration = html`<p>No integration yet: store one with the command that <code>npm start</code> printed.</p>`;
+
+function uninstallHint(pretendSlackUrl: string): Html {
+  return html`<p class="soft">Uninstall the app in the <a href="${pretendSlackUrl}">pretend Slack</a> and come back: its events turn the workspace’s connections <code>revoked</code>.</p>`;
+}
 
 const maxFormBytes = 64 * 1024;
 /** An answer sent while the client still writes is often lost, so what is too large is read on, within reason. */
@@ -68,6 +80,8 @@ export function createPlayground(options: PlaygroundOptions) {
       else await showReturn(response, new URLSearchParams(query));
     } else if (method === 'GET' && path === '/playground/rows') {
       sendPage(response, options, 200, 'What is stored', rowsContent(await options.dumpRows()));
+    } else if (method === 'GET' && path === '/playground/channels') {
+      await showChannels(response, new URLSearchParams(query).get('connection') ?? '');
     } else sendText(response, 404, 'There is no such page. The playground is at /');
     return true;
   };
@@ -104,6 +118,13 @@ export function createPlayground(options: PlaygroundOptions) {
     sendPage(response, options, 200, 'Back at your product', content);
   }
 
+  async function showChannels(response: ServerResponse, connection: string): Promise<void> {
+    const path = `/v1/channel-connections/${encodeURIComponent(connection)}/channels?limit=100`;
+    const { rows, problem } = await list(options, path, channelRow);
+    const content = html`<section><h2>What an endpoint can point at <small>GET ${path}</small></h2>${problem ?? channelsTable(rows)}</section>`;
+    sendPage(response, options, 200, 'Channels', content);
+  }
+
   async function showHome(response: ServerResponse, refusal?: ApiAnswer): Promise<void> {
     const [integrations, connections, endpoints] = await Promise.all([
       list(options, '/v1/integrations', integrationRow),
@@ -118,7 +139,8 @@ ${connectForm(values.connect, integrations.rows)}
 ${linkForm(values.link, integrations.rows, connections.rows)}
 </div>
 ${lastRequest && requestSection(options, lastRequest)}
-<section><h2>Connections <small>GET /v1/channel-connections</small></h2>${connections.problem ?? connectionsTable(connections.rows)}</section>
+<section><h2>Connections <small>GET /v1/channel-connections</small></h2>${connections.problem ?? connectionsTable(connections.rows)}
+${options.pretendSlackUrl !== undefined && connections.rows.length > 0 && uninstallHint(options.pretendSlackUrl)}</section>
 <section><h2>Endpoints <small>GET /v1/channel-endpoints</small></h2>${endpoints.problem ?? endpointsTable(endpoints.rows)}</section>`;
     const status = refusal === undefined ? 200 : refusal.status >= 400 && refusal.status < 500 ? refusal.status : 502;
     sendPage(response, options, status, 'Playground', content);

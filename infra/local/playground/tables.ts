@@ -6,7 +6,9 @@ const nullableText = z.nullish(z.string());
 export const integrationRow = z.object({
   identifier: z.string(),
   providerId: z.optional(z.string()),
-  configurations: z.optional(z.object({ scopes: z.optional(z.array(z.string())) })),
+  configurations: z.optional(
+    z.object({ scopes: z.optional(z.array(z.string())), requiredScopes: z.optional(z.array(z.string())) }),
+  ),
 });
 
 const whom = { subscriberId: nullableText, contextKeys: z.optional(z.array(z.string())) } as const;
@@ -29,9 +31,12 @@ export const endpointRow = z.object({
   connectionIdentifier: nullableText,
 });
 
+export const channelRow = z.object({ id: z.string(), name: z.string(), type: z.string() });
+
 export type Integration = z.infer<typeof integrationRow>;
 export type Connection = z.infer<typeof connectionRow>;
 type Endpoint = z.infer<typeof endpointRow>;
+type Channel = z.infer<typeof channelRow>;
 
 export function connectionsTable(connections: readonly Connection[]): Html {
   return table(
@@ -39,7 +44,7 @@ export function connectionsTable(connections: readonly Connection[]): Html {
     ['Identifier', 'Workspace or tenant', 'For', 'Status', 'Scopes', 'Created'],
     connections.map(({ identifier, workspace, status, statusReason, scopes, createdAt, ...subject }) => [
       code(identifier),
-      html`${workspace.name ?? workspace.id}${workspace.name != null && html` <span class="soft">${workspace.id}</span>`}`,
+      html`${workspace.name ?? workspace.id}${workspace.name != null && html` <span class="soft">${workspace.id}</span>`} <a href="/playground/channels?${new URLSearchParams({ connection: identifier }).toString()}">channels</a>`,
       whomFor(subject),
       html`${status}${statusReason != null && html` <span class="soft">${statusReason}</span>`}`,
       html`<span class="soft">${scopes?.join(', ') || '–'}</span>`,
@@ -59,6 +64,14 @@ export function endpointsTable(endpoints: readonly Endpoint[]): Html {
       whomFor(subject),
       connectionIdentifier == null ? html`–` : code(connectionIdentifier),
     ]),
+  );
+}
+
+export function channelsTable(channels: readonly Channel[]): Html {
+  return table(
+    'None.',
+    ['Name', 'Type', 'Id'],
+    channels.map(({ name, type, id }) => [html`${name}`, html`${type}`, code(id)]),
   );
 }
 

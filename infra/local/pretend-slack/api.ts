@@ -1,12 +1,13 @@
-import { type Account, findAccount } from './directory.ts';
+import { type Conversations, conversationMethods } from './conversations.ts';
 import { SlackError } from './errors.ts';
-import type { Grant } from './grants.ts';
+import { type Grant, requireScope } from './grants.ts';
 import { type Client, type OAuthAccessDeps, oauthAccess, requireApp } from './oauth-access.ts';
 import { type OpenIdTokenDeps, openIdToken } from './openid-token.ts';
 import { derivedId } from './tokens.ts';
 
 export interface ApiDeps extends OAuthAccessDeps, OpenIdTokenDeps {
   readonly messages: PostedMessage[];
+  readonly conversations: Conversations;
 }
 
 /** A message that `chat.postMessage` or an incoming webhook brought. */
@@ -37,8 +38,9 @@ export function callMethod(deps: ApiDeps, method: string, request: ApiRequest): 
 
 function dispatch(deps: ApiDeps, method: string, { form, isPost, authorization }: ApiRequest): Record<string, unknown> {
   const token = /^Bearer (.+)$/i.exec(authorization ?? '')?.[1] ?? form['token'];
-  if (method === 'conversations.list') {
-    return listConversations(deps.grants.verify(token), form);
+  const read = conversationMethods[method];
+  if (read) {
+    return read(deps.conversations, deps.grants.verify(token), form);
   }
   switch (isPost ? method : '') {
     case 'oauth.v2.access':
@@ -122,7 +124,7 @@ function postMessage(deps: ApiDeps, grant: Grant, form: Record<string, string>) 
   const { account } = grant;
   const asked = form['channel'];
   const channel =
-    account.channels.find(({ id, name }) => asked === id || asked === name || asked === `#${name}`) ??
+    deps.conversations.of(account).find(({ id, name }) => asked === id || asked === name || asked === `#${name}`) ??
     account.people.find(({ id }) => asked === id);
   if (!channel) {
     throw new SlackError('channel_not_found');
@@ -135,42 +137,4 @@ function postMessage(deps: ApiDeps, grant: Grant, form: Record<string, string>) 
   deps.messages.push({ accountId: account.id, channel: channel.id, text, at });
   const ts = `${Math.floor(at / 1000)}.${String(deps.messages.length).padStart(6, '0')}`;
   return { ok: true, channel: channel.id, ts, message: { type: 'message', user: grant.holderId, text, ts } };
-}
-
-/** @see https://docs.slack.dev/reference/methods/conversations.list */
-function listConversations(grant: Grant, form: Record<string, string>) {
-  requireScope(grant, 'channels:read');
-  const isOrg = grant.account.team === null;
-  const account: Account | undefined = isOrg ? findAccount(form['team_id']) : grant.account;
-  if (isOrg && form['team_id'] === undefined) {
-    throw new SlackError('missing_argument');
-  }
-  if (!account?.team || (isOrg && account.enterprise?.id !== grant.account.id)) {
-    throw new SlackError('team_access_not_granted');
-  }
-  const start = Number(Buffer.from(form['cursor'] ?? '', 'base64url').toString());
-  if (!Number.isInteger(start) || start < 0) {
-    throw new SlackError('invalid_cursor');
-  }
-  const end = start + (Number(form['limit']) || 100);
-  const hasMore = end < account.channels.length;
-  return {
-    ok: true,
-    channels: account.channels.slice(start, end).map(({ id, name }) => ({
-      id,
-      name,
-      is_channel: true,
-      is_private: false,
-      is_archived: false,
-      is_member: false,
-      context_team_id: account.id,
-    })),
-    response_metadata: { next_cursor: hasMore ? Buffer.from(String(end)).toString('base64url') : '' },
-  };
-}
-
-function requireScope({ scopes }: Grant, needed: string): void {
-  if (scopes && !scopes.has(needed)) {
-    throw new SlackError('missing_scope', { needed, provided: [...scopes].join(',') });
-  }
 }

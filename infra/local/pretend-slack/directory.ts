@@ -8,6 +8,13 @@ export interface Account {
   readonly enterprise: NamedId | null;
   readonly people: readonly Person[];
   readonly channels: readonly NamedId[];
+  readonly privateChannels: readonly PrivateChannel[];
+}
+
+/** The bot of every app is in it, too. */
+export interface PrivateChannel extends NamedId {
+  /** User ids. */
+  readonly members: readonly string[];
 }
 
 export interface NamedId {
@@ -19,24 +26,31 @@ export interface Person extends NamedId {
   readonly email: string;
 }
 
-function workspace(id: string, name: string, people: string[], enterprise: NamedId | null = null): Account {
+function workspace(id: string, name: string, names: string[], enterprise: NamedId | null = null): Account {
   const domain = name.toLowerCase().replaceAll(' ', '-');
   const suffix = id.slice(2);
+  const people = names.map((person) => ({
+    id: `U0${person.slice(0, 3).toUpperCase()}${suffix}`,
+    name: person,
+    email: `${person.split(' ')[0]?.toLowerCase()}@${domain}.example`,
+  }));
+  const channelOf = (channel: string) => ({
+    id: `C0${channel.slice(0, 3).toUpperCase()}${suffix}`,
+    name: channel,
+  });
+  const [first, second] = people.map((person) => person.id);
   return {
     id,
     name,
     domain,
     team: { id, name },
     enterprise,
-    people: people.map((person) => ({
-      id: `U0${person.slice(0, 3).toUpperCase()}${suffix}`,
-      name: person,
-      email: `${person.split(' ')[0]?.toLowerCase()}@${domain}.example`,
-    })),
-    channels: ['general', 'random', 'alerts'].map((channel) => ({
-      id: `C0${channel.slice(0, 3).toUpperCase()}${suffix}`,
-      name: channel,
-    })),
+    people,
+    channels: ['general', 'random', 'alerts'].map(channelOf),
+    privateChannels: [
+      { ...channelOf('leadership'), members: [first ?? ''] },
+      { ...channelOf('deals'), members: [first ?? '', second ?? ''] },
+    ],
   };
 }
 

@@ -6,8 +6,10 @@ import { type ApiDeps, type ApiRequest, callMethod, type PostedMessage } from '.
 import { Apps, type PretendSlackApp } from './apps.ts';
 import { authorizePaths, decide, parseAuthorizationRequest } from './authorize.ts';
 import { Codes } from './codes.ts';
+import { Conversations, type PretendChannel } from './conversations.ts';
 import { findAccount } from './directory.ts';
 import { SlackError } from './errors.ts';
+import { type Delivery, sendUninstalled } from './events.ts';
 import { Grants } from './grants.ts';
 import { type BadIdToken, IdTokens } from './id-token.ts';
 import {
@@ -73,6 +75,8 @@ export interface PretendSlack {
   readonly codeReuses: number;
   /** Adds an app, or replaces the one with its client id. */
   registerApp(app: PretendSlackApp): void;
+  /** Adds a channel to a workspace. */
+  addChannel(workspaceId: string, channel: PretendChannel): void;
   count(method: string): number;
   misbehave(rule: MisbehaviourRule): void;
   /** Id_tokens are signed by a new key from now on, the only published one. */
@@ -83,7 +87,7 @@ export interface PretendSlack {
   approve(authorizeUrl: string, choice?: Choice): Promise<string>;
   /** As `auth.revoke`. */
   revokeToken(token: string): void;
-  /** As an admin of the workspace or org who removes the app: all its tokens there die. */
+  /** As an admin of the workspace or org who removes the app: all its tokens there die. No event says so. */
   uninstall(clientId: string, accountId: string): void;
   close(): Promise<void>;
 }
@@ -105,8 +109,10 @@ export async function startPretendSlack(options: PretendSlackOptions = {}): Prom
   const rules = new MisbehaviourRules();
   const calls: RecordedCall[] = [];
   const messages: PostedMessage[] = [];
+  const deliveries: Delivery[] = [];
   const issued: Issued[] = [];
   const idTokens = new IdTokens();
+  const conversations = new Conversations();
   const closing = new AbortController();
   const registerApp = (app: PretendSlackApp) => {
     apps.register(app);
@@ -123,7 +129,7 @@ export async function startPretendSlack(options: PretendSlackOptions = {}): Prom
   server.listen(port, '127.0.0.1');
   await once(server, 'listening');
   const url = `http://localhost:${(server.address() as AddressInfo).port}`;
-  const deps: ApiDeps = { apps, codes, grants, idTokens, url, now, messages };
+  const deps: ApiDeps = { apps, codes, grants, idTokens, url, now, messages, conversations };
 
   async function respond(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { pathname, searchParams } = new URL(`${url}${request.url}`);
@@ -160,8 +166,9 @@ export async function startPretendSlack(options: PretendSlackOptions = {}): Prom
       messages.push({ accountId: webhook.accountId, channel: webhook.channelId, text, at: now() });
       return { status: 200, headers: { 'content-type': 'text/html' }, body: 'ok' };
     }
+    if (path === '/uninstall' && request.method === 'POST') return uninstall(new URLSearchParams(body));
     if (path === '/' || /^\/workspaces\/[\w-]+\/$/.test(path)) {
-      return { status: 200, headers: pageHeaders, body: homePage(apps, grants, messages) };
+      return { status: 200, headers: pageHeaders, body: homePage({ apps, grants, messages, deliveries }) };
     }
     return { status: 404, headers: pageHeaders, body: errorPage(new SlackError('not_found')) };
   }
@@ -181,6 +188,15 @@ export async function startPretendSlack(options: PretendSlackOptions = {}): Prom
       }
       throw error;
     }
+  }
+
+  /** The button of the home page. */
+  async function uninstall(form: URLSearchParams): Promise<Reply> {
+    const app = apps.withId(form.get('app'));
+    const account = findAccount(form.get('account'));
+    if (!app || !account) return { status: 404, headers: pageHeaders, body: errorPage(new SlackError('not_found')) };
+    deliveries.push(...(await sendUninstalled(app, account, grants.uninstall(app.appId, account), now())));
+    return { status: 303, headers: { location: '/', 'cache-control': 'no-store' }, body: '' };
   }
 
   async function answerApi(method: string, request: ApiRequest): Promise<Reply | undefined> {
@@ -242,6 +258,7 @@ export async function startPretendSlack(options: PretendSlackOptions = {}): Prom
       return codes.reuses;
     },
     registerApp,
+    addChannel: (workspaceId, channel) => conversations.add(workspaceId, channel),
     count: (method) => calls.filter((call) => call.method === method).length,
     misbehave: (rule) => rules.add(rule),
     rotateKeys: () => idTokens.rotate(),

@@ -62,7 +62,8 @@ export function readSignInAnswer(status: number, body: string): SlackAnswer<{ ok
   return readAnswer(status, body, signInAnswerSchema);
 }
 
-function readAnswer<Answer>(status: number, body: string, schema: z.ZodMiniType<Answer>): SlackAnswer<Answer> {
+/** Sorts what a method gave. @param schema of a success, which says `ok: true` */
+export function readAnswer<Answer>(status: number, body: string, schema: z.ZodMiniType<Answer>): SlackAnswer<Answer> {
   if (status !== 200) return { kind: 'unreadable' };
   const answer = parseJson(body);
   const refusal = z.looseObject({ ok: z.literal(false), error: z.string() }).safeParse(answer);

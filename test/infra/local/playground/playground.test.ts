@@ -179,7 +179,9 @@ describe('GET /', () => {
     const { body } = await ask(port, '/');
 
     const words = body.replaceAll(/<[^>]*>/g, ' ').replaceAll(/\s+/g, ' ');
-    expect(words).toContain('chconn-1 Acme T1 shared tenant:acme active chat:write, users:read 2026-11-22 10:31 UTC');
+    expect(words).toContain(
+      'chconn-1 Acme T1 channels shared tenant:acme active chat:write, users:read 2026-11-22 10:31 UTC',
+    );
     expect(words).toContain('url https://hooks.slack.com, channel #general user-7 tenant:acme chconn-1');
     expect(body).not.toContain('secret');
   });
@@ -664,5 +666,29 @@ describe('who may use the playground', () => {
     const { status } = await ask(port, '/playground/connect', { headers, fields: { integration: 'slack' } });
 
     expect(status).toBe(303);
+  });
+});
+
+describe('GET /playground/channels', () => {
+  it('lists the channels of a connection, by what people call them', async () => {
+    const data = [{ id: 'C1', name: '<b>alerts', type: 'public_channel' }];
+    const { port } = await setup({
+      'GET /v1/channel-connections/acme%20slack/channels?limit=100': { status: 200, body: { data, next: null } },
+    });
+
+    const { status, body } = await ask(port, '/playground/channels?connection=acme+slack');
+
+    expect(status).toBe(200);
+    expect(body).toContain('&#60;b&#62;alerts');
+    expect(body).toContain('title="C1"');
+  });
+
+  it('says what the API says', async () => {
+    const message = 'The connection lacks the scope channels:read';
+    const { port } = await setup({
+      'GET /v1/channel-connections/acme/channels?limit=100': { status: 409, body: { message } },
+    });
+
+    expect((await ask(port, '/playground/channels?connection=acme')).body).toContain(`answered 409: ${message}`);
   });
 });

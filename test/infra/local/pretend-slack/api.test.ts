@@ -214,6 +214,47 @@ describe('conversations.list', () => {
   });
 });
 
+describe('private channels', () => {
+  const scope = 'channels:read,groups:read';
+  const types = 'private_channel';
+
+  it('are listed for a person who is in them, one scope for each type', async () => {
+    const { install, call } = await setup();
+    const { access_token: token } = await install({ scope });
+    const { access_token: publicOnly } = await install({ scope: 'channels:read' }, { workspaceId: 'T0GLOBEX01' });
+
+    const answers = [
+      await call('users.conversations', { token, types, user: 'U0ANNACME0001' }),
+      await call('users.conversations', { token, types, user: 'U0BOBACME0001' }),
+      await call('conversations.list', { token, types: `public_channel,${types}` }),
+    ];
+    const refused = [
+      await call('conversations.list', { token: publicOnly, types: `public_channel,${types}` }),
+      await call('users.conversations', { token, types, user: 'U0NOBODY' }),
+    ];
+
+    expect(answers.map(({ channels }) => channels.map(({ name }) => name))).toEqual([
+      ['leadership', 'deals'],
+      ['deals'],
+      ['general', 'random', 'alerts', 'leadership', 'deals'],
+    ]);
+    expect(refused.map(({ error }) => error)).toEqual(['missing_scope', 'user_not_found']);
+  });
+
+  it('are shown by their id to who has the scope for them', async () => {
+    const { install, call } = await setup();
+    const { access_token: token } = await install({ scope: 'channels:read' });
+
+    const answers = [
+      await call('conversations.info', { token, channel: 'C0GENACME0001' }),
+      await call('conversations.info', { token, channel: 'C0LEAACME0001' }),
+      await call('conversations.info', { token, channel: 'C0GENGLOBEX01' }),
+    ];
+
+    expect(answers.map(({ error }) => error ?? 'ok')).toEqual(['ok', 'missing_scope', 'channel_not_found']);
+  });
+});
+
 describe('the other paths', () => {
   it('answers an unknown method as Slack does', async () => {
     const { call } = await setup();
