@@ -97,6 +97,12 @@ export const functionSettings: Readonly<Record<FunctionName, FunctionSettings>> 
     connections: finishing,
     opensVault: true,
   },
+  'slack-events': {
+    ...apiCall,
+    connections: { actions: ['GetItem', 'UpdateItem', 'DeleteItem', 'Query'] },
+    flows: { actions: ['GetItem', 'PutItem'] },
+    opensVault: true,
+  },
   'channel-endpoints': {
     ...apiCall,
     connections: { actions: ['GetItem', 'BatchGetItem', 'PutItem', 'UpdateItem'], queriedIndexes: allIndexes },

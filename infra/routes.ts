@@ -6,6 +6,7 @@ export type FunctionName =
   | 'msteams-callback'
   | 'confirm-flow'
   | 'slack-authorize'
+  | 'slack-events'
   | 'integrations'
   | 'channel-connections'
   | 'channel-endpoints'
@@ -50,6 +51,7 @@ export const routes: readonly Route[] = [
     path: '/v1/integrations/{integrationIdentifier}/slack/authorize',
     function: 'slack-authorize',
   },
+  { method: 'POST', path: '/v1/integrations/{integrationId}/slack/events', function: 'slack-events' },
   { method: 'GET', path: '/v1/channel-connections', function: 'channel-connections' },
   { method: 'GET', path: '/v1/channel-connections/{identifier}', function: 'channel-connections' },
   { method: 'POST', path: '/v1/channel-connections', function: 'channel-connections' },

@@ -5,9 +5,9 @@ export function sha256Hex(text: string): string {
   return createHash('sha256').update(text).digest('hex');
 }
 
-/** Lower-case hex HMAC-SHA256 of a string's UTF-8 bytes. */
-export function hmacSha256Hex(key: string, text: string): string {
-  return createHmac('sha256', key).update(text).digest('hex');
+/** Lower-case hex HMAC-SHA256 of bytes, or of a string's UTF-8 bytes. */
+export function hmacSha256Hex(key: string, message: string | Uint8Array): string {
+  return createHmac('sha256', key).update(message).digest('hex');
 }
 
 /** One hash of several values: JSON keeps their borders, so `['a','bc']` and `['ab','c']` differ. */

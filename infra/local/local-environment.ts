@@ -9,10 +9,11 @@ import { environmentVault } from '../../lib/vault/environment-vault.ts';
 import type { KeyWrapper } from '../../lib/vault/key-wrapper.ts';
 import type { DataFolder } from './data-folder.ts';
 
-/** The Slack app that the pretend Slack knows. Its secret opens nothing but the stand-in. */
+/** The Slack app that the pretend Slack knows. Its secrets open nothing but the stand-in. */
 export const pretendSlackApp = {
   clientId: '1000000000.2000000000',
   clientSecret: 'pretend-client-secret',
+  signingSecret: 'pretend-signing-secret',
   appId: 'A0PRETEND01',
   name: 'Local Product',
 };
@@ -43,6 +44,7 @@ export interface LocalEnvironmentParts {
 export async function ensureLocalEnvironment(parts: LocalEnvironmentParts): Promise<{
   environmentId: string;
   apiKey: string;
+  slackIntegrationId: string | undefined;
 }> {
   const { db, keyWrapper, folder } = parts;
   const environmentId = await folder.readOrCreate('environment-id', randomObjectId);
@@ -53,7 +55,8 @@ export async function ensureLocalEnvironment(parts: LocalEnvironmentParts): Prom
   }
   const apiKey = await ensureApiKey(parts, environmentId);
   if (parts.withPretendApps) await ensurePretendApps(parts, environmentId);
-  return { environmentId, apiKey };
+  const slack = await dynamoIntegrationStore(db).find(environmentId, 'slack');
+  return { environmentId, apiKey, slackIntegrationId: slack?.integrationId };
 }
 
 /** One key at a time: whoever could use the one before cannot any more. */
@@ -83,9 +86,14 @@ async function ensurePretendApps(
   const integrations = dynamoIntegrationStore(db);
   const vault = environmentVault({ db, keyWrapper, now: Date.now });
   const configurations = { productName: 'Local Product', returnUrls: [returnUrl] };
-  const { clientId, clientSecret } = pretendSlackApp;
+  const { clientId, clientSecret, signingSecret } = pretendSlackApp;
   const apps: NewIntegration[] = [
-    { providerId: 'slack', name: 'Slack', credentials: { clientId, secretKey: clientSecret }, configurations },
+    {
+      providerId: 'slack',
+      name: 'Slack',
+      credentials: { clientId, secretKey: clientSecret, signingSecret },
+      configurations,
+    },
     {
       providerId: 'msteams',
       name: 'MS Teams',

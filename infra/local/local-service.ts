@@ -10,6 +10,7 @@ import * as msteamsCallback from '../../functions/msteams-callback.ts';
 import * as publishEvents from '../../functions/publish-events.ts';
 import * as slackAuthorize from '../../functions/slack-authorize.ts';
 import * as slackCallback from '../../functions/slack-callback.ts';
+import * as slackEvents from '../../functions/slack-events.ts';
 import * as start from '../../functions/start.ts';
 import * as sweep from '../../functions/sweep.ts';
 import type { EventBus } from '../../lib/events/event-bus.ts';
@@ -104,19 +105,25 @@ export async function startLocalService(config: LocalConfig, log: Log): Promise<
       ...(config.PUBLIC_URL === undefined ? {} : { publicUrl: config.PUBLIC_URL }),
       handlers: async (url) => {
         const publicUrl = config.PUBLIC_URL ?? url;
-        pretendSlack?.registerApp({ ...pretendSlackApp, redirectUris: [slackRedirectUri(publicUrl)] });
         pretendMicrosoft?.registerApp({ ...pretendEntraApp, redirectUris: [teamsRedirectUri(publicUrl)] });
-        ensured.resolve(
-          await ensureLocalEnvironment({
-            db,
-            keyWrapper,
-            folder,
-            apiKey: config.CHAT_CONNECT_API_KEY,
-            signingSecret: config.CHAT_CONNECT_SIGNING_SECRET,
-            withPretendApps: !config.real,
-            returnUrl: confirmationUrl(publicUrl),
-          }),
-        );
+        const environment = await ensureLocalEnvironment({
+          db,
+          keyWrapper,
+          folder,
+          apiKey: config.CHAT_CONNECT_API_KEY,
+          signingSecret: config.CHAT_CONNECT_SIGNING_SECRET,
+          withPretendApps: !config.real,
+          returnUrl: confirmationUrl(publicUrl),
+        });
+        pretendSlack?.registerApp({
+          ...pretendSlackApp,
+          redirectUris: [slackRedirectUri(publicUrl)],
+          events: {
+            url: `${url}/v1/integrations/${environment.slackIntegrationId}/slack/events`,
+            signingSecret: pretendSlackApp.signingSecret,
+          },
+        });
+        ensured.resolve(environment);
         return composeHandlers({
           db,
           keyWrapper,
@@ -242,6 +249,7 @@ export function composeHandlers(
     'slack-callback': slackCallback.createHandler({ ...composeSlackCallback(of('slack-callback')), publicUrl }),
     'msteams-callback': msteamsCallback.createHandler({ ...composeTeamsCallback(of('msteams-callback')), publicUrl }),
     'slack-authorize': slackAuthorize.createHandler(slackAuthorize.compose(of('slack-authorize'))),
+    'slack-events': slackEvents.createHandler(slackEvents.compose(of('slack-events'))),
     'confirm-flow': confirmFlow.createHandler(confirmFlow.compose(of('confirm-flow'))),
     integrations: integrations.createHandler(integrations.compose(of('integrations'))),
     'channel-connections': channelConnections.createHandler(channelConnections.compose(of('channel-connections'))),

@@ -7,6 +7,7 @@ import type { Operations } from './operation.ts';
 import { pageOperations } from './pages.ts';
 import { serviceOperations } from './service.ts';
 import { authorizeOperations } from './slack-authorize.ts';
+import { slackEventOperations } from './slack-events.ts';
 
 export interface Tag {
   readonly name: string;
@@ -36,6 +37,11 @@ export const api: readonly Tag[] = [
     name: 'Pages',
     description: 'Where browsers go: start pages, and the callbacks that Slack and Microsoft send them back to.',
     operations: pageOperations,
+  },
+  {
+    name: 'Events',
+    description: 'What Slack tells of an app’s installs. Slack calls these routes, and your backend does not.',
+    operations: slackEventOperations,
   },
   { name: 'Service', description: 'About the service itself.', operations: serviceOperations },
 ];

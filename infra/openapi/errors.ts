@@ -58,7 +58,7 @@ export function errorsOf({
   errors = [],
   raceErrors = [],
 }: Operation): ErrorCode[] {
-  if (permissions.length === 0) return [...errors];
+  if (permissions.length === 0) return [...errors, ...raceErrors];
   const possible = new Set<ErrorCode>([
     ...(['unauthorized', 'forbidden', 'internal_error', 'unavailable'] as const),
     ...(body ? (['malformed_json', 'body_too_large', 'unsupported_media_type'] as const) : []),

@@ -28,7 +28,10 @@ export interface Operation {
   readonly answers: Readonly<Record<number, Answer>>;
   /** The failures that are this route's own. Each has an example. */
   readonly errors?: readonly ErrorCode[];
-  /** The same, but it takes more than requests to bring them about: others at the right moment, or a provider in trouble. */
+  /**
+   * The same, but it takes more than requests to bring them about: others at the right moment, a provider in trouble, or
+   * its signature.
+   */
   readonly raceErrors?: readonly ErrorCode[];
   readonly examples?: Readonly<Record<string, Example>>;
 }

@@ -92,7 +92,7 @@ async function tryToGet(
     return failed(new ChatConnectError('connection_pending', message, { reason }));
   }
   if (!grant) return failed(reauthorization(connection.grantId === undefined ? 'bot_token_missing' : 'grant_missing'));
-  if (!isLiving(grant)) return failed(reauthorization('revoked'));
+  if (!isLiving(grant)) return failed(reauthorization(grant.statusReason ?? 'revoked'));
   if (grant.credential === 'app_only') return appOnly(deps, grant, request);
   if (request.resource !== undefined) {
     return failed(validationError(['resource: is for Teams connections without a token of their own']));
@@ -127,7 +127,7 @@ function typeOf({ providerId }: Grant, accessToken: string): string {
 function failureOf(fresh: Exclude<FreshToken, { kind: 'token' }>): ChatConnectError {
   switch (fresh.kind) {
     case 'ended':
-      return reauthorization('revoked');
+      return reauthorization(fresh.reason ?? 'revoked');
     case 'reauthorization_required':
       return reauthorization(fresh.grant.statusReason);
     case 'in_progress':

@@ -1,4 +1,5 @@
 import { randomToken } from '../crypto.ts';
+import { findSlackApp } from '../integration/find-slack-app.ts';
 import { type Integration, scopesNotAllowed } from '../integration/integration.ts';
 import type { Log } from '../log.ts';
 import { defaultBotScopes, slackRedirectUri } from '../providers/slack/authorization-url.ts';
@@ -30,10 +31,9 @@ export async function findInstallable(
   deps: Pick<InstallDeps, 'integrations' | 'log'>,
   integrationId: string,
 ): Promise<Installable | undefined> {
-  if (!/^[0-9a-f]{24}$/.test(integrationId)) return undefined;
-  const integration = await deps.integrations.get(integrationId);
+  const integration = await findSlackApp(deps, integrationId);
   const clientId = integration?.credentials.clientId;
-  if (integration?.providerId !== 'slack' || clientId === undefined) return undefined;
+  if (!integration || clientId === undefined) return undefined;
   const { configurations, environmentId } = integration;
   // A webhook is for a subscriber, of whom an install names none.
   const scopes = (configurations.scopes ?? defaultBotScopes).filter((scope) => scope !== 'incoming-webhook');

@@ -59,8 +59,8 @@ export type FreshToken =
   | (RefreshTrouble & { readonly kind: 'unavailable' })
   /** Somebody else's refresh has not ended yet. */
   | { readonly kind: 'in_progress' }
-  /** The grant was let go meanwhile. */
-  | { readonly kind: 'ended' };
+  /** The grant was let go meanwhile, or the provider has ended it. */
+  | { readonly kind: 'ended'; readonly reason?: string | undefined };
 
 const leaseMilliseconds = 10_000;
 /** Ends before the lease, so that its holder can still store the answer. */
@@ -81,7 +81,7 @@ export async function freshToken(deps: RefreshDeps, read: Grant, need: Need): Pr
   const begunAt = deps.now();
   const force = 'force' in need;
   for (let grant: Grant | undefined = read; ; grant = await deps.grants.get(read.environmentId, read.grantId)) {
-    if (!grant || !isLiving(grant)) return { kind: 'ended' };
+    if (!grant || !isLiving(grant)) return { kind: 'ended', reason: grant?.statusReason };
     if (grant.status === 'reauthorization_required') {
       const mayBeTried = force ? grant.verifiedAt === read.verifiedAt : await isPutRight(deps, grant);
       if (!mayBeTried) return { kind: 'reauthorization_required', grant };
@@ -240,7 +240,7 @@ async function letGo(
     const { account, userId } = grant;
     await revokeUnstoredToken(deps, integration, account, refreshed, owner, { userId });
   }
-  return { kind: 'ended' };
+  return { kind: 'ended', reason: current?.statusReason };
 }
 
 function logFields({ environmentId, integrationId, grantId }: Grant) {

@@ -1,5 +1,6 @@
 import type { Integration } from '../integration/integration.ts';
 import type { Log } from '../log.ts';
+import type { GrantStore } from '../store/grant-store.ts';
 import type { IntegrationStore } from '../store/integration-store.ts';
 import type { Vault } from '../vault/vault.ts';
 import { type Account, type Grant, grantIdOf, isLiving, type Token } from './grant.ts';
@@ -178,8 +179,8 @@ async function revoke(deps: RevokeDeps, ending: Grant, { integration, accessToke
 }
 
 /** The account's grant does not have to mind this one any more. */
-async function removeUserMark(
-  deps: RevokeDeps,
+export async function removeUserMark(
+  deps: { readonly grants: Pick<GrantStore, 'removeUserGrant'> },
   { environmentId, integrationId, account, grantId, userId, asOf }: Grant,
 ) {
   if (userId === undefined) return;

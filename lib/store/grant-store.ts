@@ -43,7 +43,8 @@ export interface GrantStore {
   /** Says, beside the grant of an account, that a person of the account has one too. */
   addUserGrant(environmentId: string, grantId: string, userGrantId: string, at: { asOf: number }): Promise<void>;
   removeUserGrant(environmentId: string, grantId: string, userGrantId: string, at: { asOf: number }): Promise<void>;
-  userGrants(environmentId: string, grantId: string): Promise<UserGrantMark[]>;
+  /** Those marks, in the order of the grants' ids, up to 1,000 at a time. */
+  userGrants(environmentId: string, grantId: string, after?: string): Promise<UserGrantMark[]>;
   /**
    * Announces the end of a grant that was read; writers wait for it.
    * @returns undefined when somebody renewed the grant, or a refresh is under way
@@ -54,7 +55,7 @@ export interface GrantStore {
   /** Erases the token; the row stays as a tombstone and fences off older exchanges. */
   endRevocation(grant: Grant): Promise<void>;
   /** The same for a grant that was read and whose token the provider is not asked to end. @returns false when somebody renewed it */
-  erase(grant: Grant, at: { asOf: number; flowId: string }): Promise<boolean>;
+  erase(grant: Grant, at: Pick<Grant, 'asOf' | 'flowId' | 'statusReason'>): Promise<boolean>;
   /** The sweep has no more to do with the grant as it was read. */
   settle(grant: Grant): Promise<void>;
   /** Grants that are not over, from an index that may lag. */
@@ -225,8 +226,13 @@ export function dynamoGrantStore(db: Database): GrantStore {
       putUnlessRenewed(keyOf.userGrantMark(environmentId, grantId, userGrantId), { userGrantId, asOf }),
     removeUserGrant: (environmentId, grantId, userGrantId, { asOf }) =>
       deleteUnlessRenewed(keyOf.userGrantMark(environmentId, grantId, userGrantId), asOf),
-    userGrants: (environmentId, grantId) =>
-      rowsBeside(userGrantMarkSchema, keyOf.userGrantMark(environmentId, grantId, ''), 1_000),
+    userGrants: (environmentId, grantId, after) =>
+      rowsBeside(
+        userGrantMarkSchema,
+        keyOf.userGrantMark(environmentId, grantId, ''),
+        1_000,
+        after === undefined ? undefined : keyOf.userGrantMark(environmentId, grantId, after),
+      ),
     async beginRevocation(grant, announcement) {
       const written = await ifConditionHolds(
         db.client.send(

@@ -40,6 +40,7 @@ export const keyOf = {
   }),
   flow: (flowId: string): RowKey => ({ pk: `F#${flowId}` }),
   slackState: (environmentId: string, stateHash: string): RowKey => ({ pk: `S#${environmentId}#${stateHash}` }),
+  seenEvent: (environmentId: string, eventHash: string): RowKey => ({ pk: `EV#${environmentId}#${eventHash}` }),
   idempotency: (environmentId: string, recordId: string): RowKey => ({ pk: `IDEM#${environmentId}#${recordId}` }),
 } as const;
 

@@ -37,7 +37,7 @@ export const connectionsTable: TableSchema = {
   timeToLiveAttribute: 'expiresAt',
 };
 
-/** Ephemeral rows: flows and idempotency records. */
+/** Ephemeral rows: flows, idempotency records, and events that were seen. */
 export const flowsTable: TableSchema = {
   partitionKey: 'pk',
   indexes: [dueIndex],

@@ -119,9 +119,9 @@ const bodies: Readonly<Record<string, (of: Populated) => object>> = {
   'PATCH /v1/channel-endpoints/{identifier}': () => ({ endpoint: { channelId: 'C0EVIL' } }),
 };
 
-/** Routes for browsers: what they answer depends on no API key. */
-const isPage = ({ path }: Route) => /^\/connect\/|\/slack\/install$|\/callback\//.test(path);
-const apiRoutes = routes.filter((route) => !isPage(route));
+/** Routes for browsers and for Slack: what they answer depends on no API key. */
+const isKeyless = ({ path }: Route) => /^\/connect\/|\/slack\/(install|events)$|\/callback\//.test(path);
+const apiRoutes = routes.filter((route) => !isKeyless(route));
 const keyOf = ({ method, path }: Route) => `${method} ${path}`;
 
 /** Calls a route with the caller's key for the things of a target, as far as they have names. */

@@ -8,6 +8,7 @@ import { dynamoGrantStore } from '../../lib/store/grant-store.ts';
 import { keyOf } from '../../lib/store/keys.ts';
 import { startTestService, type TestEnvironment, type TestService } from '../support/service.ts';
 import { letSweepFinish } from '../support/settled.ts';
+import { signingSecret, slackEvents } from '../support/slack-events.ts';
 import * as teams from '../support/teams.ts';
 import { acme, globex, tokenTools } from '../support/tokens.ts';
 
@@ -29,6 +30,12 @@ async function eventsOf({ environmentId }: TestEnvironment, work: () => Promise<
   const before = (await service.events()).length;
   await work();
   return (await service.events()).slice(before).filter((event) => event.environmentId === environmentId);
+}
+
+/** What was counted for the alarm. */
+async function losses() {
+  await service.events();
+  return stream().lost;
 }
 
 /** What the stream says of everything that is written meanwhile. */
@@ -248,7 +255,7 @@ describe('a connection whose token the provider refuses', () => {
     const environment = await service.createTestEnvironment();
     await connect(environment);
     await connect(environment, { subscriberId: 'bob', connectionIdentifier: 'bobs' });
-    const reported = stream().lost.length;
+    const reported = (await losses()).length;
 
     const lost = await eventsOf(environment, () => lose(environment));
     const again = await eventsOf(environment, () => verify(environment, 'bobs'));
@@ -265,7 +272,7 @@ describe('a connection whose token the provider refuses', () => {
       ['connection.recovered', 'mine'],
       ['connection.updated', 'mine'],
     ]);
-    expect(stream().lost.slice(reported)).toMatchObject([
+    expect((await losses()).slice(reported)).toMatchObject([
       { environmentId: environment.environmentId, connections: 2, reason: 'token_revoked' },
     ]);
   });
@@ -281,29 +288,51 @@ describe('a connection whose token the provider refuses', () => {
     ]);
   });
 
-  it('is told of as revoked when the app was removed, whoever erased the token', async () => {
-    const environment = await service.createTestEnvironment();
+  it('is revoked when the workspace removes the app, and recovers when it comes back', async () => {
+    const environment = await service.createTestEnvironment({ credentials: { signingSecret } });
+    const slack = await slackEvents(service, environment);
     await connect(environment);
-    const grant = await tools.grantOf(environment);
+    await connect(environment, { subscriberId: 'bob', connectionIdentifier: 'bobs' });
+    const reported = (await losses()).length;
+    service.advance(20_000);
 
-    const events = await eventsOf(environment, () =>
-      dynamoGrantStore(service.db).erase(grant, { asOf: service.now(), flowId: 'uninstalled' }),
-    );
+    const removal = slack.uninstalled();
+    const removed = await eventsOf(environment, () => slack.send(removal));
+    const again = await eventsOf(environment, () => slack.send(removal));
+    service.advance(20_000);
+    const back = await eventsOf(environment, () => connect(environment));
 
-    expect(events).toMatchObject([{ type: 'connection.reauthorization_required', data: { status: 'revoked' } }]);
+    expect(told(removed).sort()).toEqual([
+      ['connection.reauthorization_required', 'bobs'],
+      ['connection.reauthorization_required', 'mine'],
+    ]);
+    expect(removed[0]?.data).toMatchObject({ status: 'revoked', statusReason: 'app_uninstalled' });
+    expect((await losses()).slice(reported)).toMatchObject([{ connections: 2, reason: 'app_uninstalled' }]);
+    expect(again).toEqual([]);
+    expect(told(back).sort()).toEqual([
+      ['connection.recovered', 'bobs'],
+      ['connection.recovered', 'mine'],
+      ['connection.updated', 'mine'],
+    ]);
   });
 
-  it('is updated when the reason becomes another one', async () => {
-    const environment = await service.createTestEnvironment();
+  it('is updated when there is more to say, and not lost once more', async () => {
+    const environment = await service.createTestEnvironment({ credentials: { signingSecret } });
+    const slack = await slackEvents(service, environment);
     await connect(environment);
     await lose(environment);
-    const grant = await tools.grantOf(environment);
+    const reported = (await losses()).length;
+    service.advance(20_000);
 
-    const events = await eventsOf(environment, () =>
-      dynamoGrantStore(service.db).erase(grant, { asOf: service.now(), flowId: 'uninstalled' }),
-    );
+    const events = await eventsOf(environment, () => slack.send(slack.uninstalled()));
 
-    expect(events).toMatchObject([{ type: 'connection.updated', data: { status: 'revoked', changed: ['status'] } }]);
+    expect(events).toMatchObject([
+      {
+        type: 'connection.updated',
+        data: { status: 'revoked', statusReason: 'app_uninstalled', changed: ['status', 'statusReason'] },
+      },
+    ]);
+    expect((await losses()).slice(reported)).toEqual([]);
   });
 
   it('is not told of when it left that token or went, however late the change is looked at', async () => {

@@ -297,6 +297,18 @@ export function describeGrantStore(database: () => Database): void {
         expect(await grants.userGrants(environmentId, grantId)).toEqual([]);
       });
 
+      it('are read from wherever the last ones ended', async () => {
+        const { grants, grantId, environmentId } = setup();
+        for (const name of ['a', 'b', 'c']) await grants.addUserGrant(environmentId, grantId, name, { asOf: builtAt });
+        await grants.addUserGrant(environmentId, 'another-grant', 'd', { asOf: builtAt });
+        await grants.removeUserGrant(environmentId, grantId, 'a', { asOf: builtAt });
+
+        const rest = await grants.userGrants(environmentId, grantId, 'a');
+
+        expect(rest.map(({ userGrantId }) => userGrantId)).toEqual(['b', 'c']);
+        expect(await grants.userGrants(environmentId, grantId, 'c')).toEqual([]);
+      });
+
       it('stay marked when a newer exchange renewed the mark', async () => {
         const { grants, grantId, environmentId } = setup();
         await grants.addUserGrant(environmentId, grantId, 'user-grant', { asOf: builtAt + 5 });
@@ -326,6 +338,38 @@ export function describeGrantStore(database: () => Database): void {
           version: 2,
         });
         expect(await grants.putIfNewer(grant({ asOf: builtAt + 9, flowId: 'flow-3' }), builtAt)).toBe(false);
+      });
+
+      it('says why, and fences off a refresh that is under way and whoever finishes the exchange before', async () => {
+        const { grants, grant, stored, put } = setup();
+        const read = await put();
+        const lease = { owner: 'holder', until: builtAt + 10_000 };
+        await grants.takeRefresh(read, lease, builtAt);
+        const at = { asOf: builtAt, flowId: 'event', statusReason: 'app_uninstalled' };
+
+        const erased = await grants.erase(read, at);
+
+        expect(erased).toBe(true);
+        const refreshed = {
+          token: 'new',
+          sealVersion: 'holder',
+          scopes: [],
+          verifiedAt: builtAt,
+          asOf: builtAt + 1,
+          flowId: 'holder',
+        };
+        expect(await grants.keepRefreshed(read, 'holder', refreshed)).toBeUndefined();
+        expect(await grants.putIfNewer(grant(), builtAt)).toBe(false);
+        expect(await stored()).toEqual({
+          ...grant(),
+          ...at,
+          token: '',
+          status: 'revoked',
+          version: 2,
+          dueAt: undefined,
+        });
+        expect(await grants.putIfNewer(grant({ asOf: builtAt + 1, flowId: 'flow-2' }), builtAt)).toBe(true);
+        expect(await stored()).not.toHaveProperty('statusReason');
       });
 
       it('leaves a grant alone that was renewed since it was read', async () => {

@@ -11,6 +11,7 @@ import { describeIdempotency } from './idempotency-store.contract.ts';
 import { describeIntegrationStore } from './integration-store.contract.ts';
 import { describeLists } from './list.contract.ts';
 import { describeListRoute } from './list-route.contract.ts';
+import { describeSeenEventStore } from './seen-event-store.contract.ts';
 
 /** What every store does, on whatever speaks DynamoDB. Its tests share one database, each in environments of its own. */
 export function describeStores(name: string, openDatabase: () => Promise<TestDatabase>): void {
@@ -36,5 +37,6 @@ export function describeStores(name: string, openDatabase: () => Promise<TestDat
     describeApiKeyStore(theDatabase);
     describeLists(theDatabase);
     describeListRoute(theDatabase);
+    describeSeenEventStore(theDatabase);
   });
 }

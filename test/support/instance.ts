@@ -60,6 +60,12 @@ export function startInstance(
       };
       return handlers[route.function](event, createContext(route.function));
     },
+    /** A request of Slack's. */
+    slackEvents: (path: string, request: Pick<HttpEvent, 'headers' | 'body' | 'isBase64Encoded'>) =>
+      handlers['slack-events'](
+        { ...eventOf('POST', path), ...matchRoute('POST', path), ...request },
+        createContext('slack-events'),
+      ),
     visit: (startUrl: string): Promise<HttpResult> =>
       handlers.start(startEvent('GET', startUrl), createContext('start')),
     press: (startUrl: string, headers: Record<string, string>): Promise<HttpResult> =>

@@ -232,8 +232,8 @@ export async function startTestService(
     advance(milliseconds: number) {
       skew += milliseconds;
     },
-    /** Stops the service's clock at a time. */
-    freeze(at: number) {
+    /** Stops the service's clock at a time; without one it goes on. */
+    freeze(at?: number) {
       frozenAt = at;
     },
     request,

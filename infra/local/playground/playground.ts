@@ -51,6 +51,10 @@ interface ApiAnswer {
 
 const noIntegration = html`<p>No integration yet: store one with the command that <code>npm start</code> printed.</p>`;
 
+function uninstallHint(pretendSlackUrl: string): Html {
+  return html`<p class="soft">Uninstall the app in the <a href="${pretendSlackUrl}">pretend Slack</a> and come back: its events turn the workspace’s connections <code>revoked</code>.</p>`;
+}
+
 const maxFormBytes = 64 * 1024;
 /** An answer sent while the client still writes is often lost, so what is too large is read on, within reason. */
 const maxDrainedBytes = 16 * maxFormBytes;
@@ -141,7 +145,8 @@ ${connectForm(values.connect, integrations.rows)}
 ${linkForm(values.link, integrations.rows, connections.rows)}
 </div>
 ${lastRequest && requestSection(options, lastRequest)}
-<section><h2>Connections <small>GET /v1/channel-connections</small></h2>${connections.problem ?? connectionsTable(connections.rows)}</section>
+<section><h2>Connections <small>GET /v1/channel-connections</small></h2>${connections.problem ?? connectionsTable(connections.rows)}
+${options.pretendSlackUrl !== undefined && connections.rows.length > 0 && uninstallHint(options.pretendSlackUrl)}</section>
 <section><h2>Endpoints <small>GET /v1/channel-endpoints</small></h2>${endpoints.problem ?? endpointsTable(endpoints.rows)}</section>`;
     const status = refusal === undefined ? 200 : refusal.status >= 400 && refusal.status < 500 ? refusal.status : 502;
     sendPage(response, options, status, 'Playground', content);

@@ -18,6 +18,7 @@ const kinds: Readonly<Record<string, string>> = {
   G: 'Grant',
   REF: 'Reference to a grant',
   F: 'Flow',
+  EV: 'Event that was seen',
 };
 
 export function rowsContent(tables: readonly TableRows[]): Html {

@@ -10,6 +10,8 @@ export interface PretendSlackApp {
   name?: string;
   /** @default false */
   tokenRotation?: boolean;
+  /** Where the app has its events sent. @default nowhere */
+  events?: { readonly url: string; readonly signingSecret: string };
 }
 
 /** An app that the pretend Slack was not told about has no secret until its first exchange, and takes any redirect URI. */
@@ -38,8 +40,12 @@ export class Apps {
     return clientId ? this.#apps.get(clientId) : undefined;
   }
 
+  withId(appId: string | null): App | undefined {
+    return [...this.#apps.values()].find((app) => app.appId === appId);
+  }
+
   nameOf(appId: string): string {
-    const app = [...this.#apps.values()].find((candidate) => candidate.appId === appId);
+    const app = this.withId(appId);
     return app?.name ?? app?.clientId ?? appId;
   }
 }

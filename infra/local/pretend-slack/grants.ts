@@ -107,11 +107,13 @@ export class Grants {
     }
   }
 
-  /** Kills every token of the app in the account, of the bot and of all people. */
-  uninstall(appId: string, account: Account): void {
+  /** Kills every token of the app in the account, of the bot and of all people; gives those who had one. */
+  uninstall(appId: string, account: Account): Grant[] {
+    const ended = this.inAccount(account).filter((grant) => grant.appId === appId);
     for (const holderId of [botUserId(appId, account.id), ...account.people.map((person) => person.id)]) {
       this.#end(this.#find(appId, account, holderId));
     }
+    return ended;
   }
 
   inAccount(account: Account): Grant[] {

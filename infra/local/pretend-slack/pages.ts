@@ -3,6 +3,7 @@ import type { Apps } from './apps.ts';
 import type { AuthorizationRequest } from './authorize.ts';
 import { type Account, accounts } from './directory.ts';
 import type { SlackError } from './errors.ts';
+import type { Delivery } from './events.ts';
 import type { Grants } from './grants.ts';
 import { Html, html } from './html.ts';
 import { badIdTokens } from './id-token.ts';
@@ -102,26 +103,43 @@ ${typeof value === 'string' && value !== '' && html`<p>Because of: <code>${value
   );
 }
 
+interface HomeContent {
+  readonly apps: Apps;
+  readonly grants: Grants;
+  readonly messages: readonly PostedMessage[];
+  readonly deliveries: readonly Delivery[];
+}
+
 /** What is installed where, without any token. */
-export function homePage(apps: Apps, grants: Grants, messages: readonly PostedMessage[]): string {
+export function homePage(content: HomeContent): string {
   return page(
     'Workspaces',
     html`
 <h1>Pretend Slack</h1>
 <p>It answers the authorization page and the Web API methods that Chat Connect uses. Installations are listed since its start; tokens from before keep working.</p>
-${accounts.map((account) => accountSection(account, apps, grants, messages))}`,
+${accounts.map((account) => accountSection(account, content))}`,
   );
 }
 
-function accountSection(account: Account, apps: Apps, grants: Grants, messages: readonly PostedMessage[]): Html {
-  const installed = grants.inAccount(account).map(({ appId, isBot, holderId, scopes }) => {
+function accountSection(account: Account, { apps, grants, messages, deliveries }: HomeContent): Html {
+  const held = grants.inAccount(account);
+  const installed = held.map(({ appId, isBot, holderId, scopes }) => {
     const holder = isBot ? 'bot' : (account.people.find(({ id }) => id === holderId)?.name ?? holderId);
     return html`<li>${apps.nameOf(appId)}, ${holder}: <code>${[...(scopes ?? [])].join(', ')}</code></li>`;
   });
   const latest = messages.filter(({ accountId }) => accountId === account.id).slice(-5);
+  const told = deliveries.filter(({ accountId }) => accountId === account.id).slice(-2);
   return html`<h2>${account.name} <code>${account.id}</code>${account.team === null && ' (the whole org)'}</h2>
 <ul>${installed.length > 0 ? installed : html`<li class="quiet">no apps</li>`}</ul>
+${[...new Set(held.map(({ appId }) => appId))].map((appId) => uninstallForm(appId, account, apps))}
+${told.map(({ type, status }) => html`<p class="quiet">Event <code>${type}</code> sent, answered with ${status ?? 'nothing'}</p>`)}
 ${latest.map(({ channel, text }) => html`<p class="quiet"><code>${channel}</code> ${text}</p>`)}`;
+}
+
+function uninstallForm(appId: string, { id, name }: Account, apps: Apps): Html {
+  return html`<form method="post" action="/uninstall">
+<input type="hidden" name="app" value="${appId}"><input type="hidden" name="account" value="${id}">
+<button>Uninstall ${apps.nameOf(appId)} from ${name}</button></form>`;
 }
 
 /** Another workspace is this same request with another `team`, so the page needs no script. */

@@ -8,6 +8,7 @@ import { Codes } from './codes.ts';
 import { Conversations, type PretendChannel } from './conversations.ts';
 import { findAccount } from './directory.ts';
 import { SlackError } from './errors.ts';
+import { type Delivery, sendUninstalled } from './events.ts';
 import { Grants } from './grants.ts';
 import { type BadIdToken, IdTokens } from './id-token.ts';
 import {
@@ -83,7 +84,7 @@ export interface PretendSlack {
   approve(authorizeUrl: string, choice?: Choice): Promise<string>;
   /** As `auth.revoke`. */
   revokeToken(token: string): void;
-  /** As an admin of the workspace or org who removes the app: all its tokens there die. */
+  /** As an admin of the workspace or org who removes the app: all its tokens there die. No event says so. */
   uninstall(clientId: string, accountId: string): void;
   close(): Promise<void>;
 }
@@ -105,6 +106,7 @@ export async function startPretendSlack(options: PretendSlackOptions = {}): Prom
   const rules = new MisbehaviourRules();
   const calls: RecordedCall[] = [];
   const messages: PostedMessage[] = [];
+  const deliveries: Delivery[] = [];
   const idTokens = new IdTokens();
   const conversations = new Conversations();
   const closing = new AbortController();
@@ -156,8 +158,9 @@ export async function startPretendSlack(options: PretendSlackOptions = {}): Prom
       messages.push({ accountId: webhook.accountId, channel: webhook.channelId, text, at: now() });
       return { status: 200, headers: { 'content-type': 'text/html' }, body: 'ok' };
     }
+    if (path === '/uninstall' && request.method === 'POST') return uninstall(new URLSearchParams(body));
     if (path === '/' || /^\/workspaces\/[\w-]+\/$/.test(path)) {
-      return { status: 200, headers: pageHeaders, body: homePage(apps, grants, messages) };
+      return { status: 200, headers: pageHeaders, body: homePage({ apps, grants, messages, deliveries }) };
     }
     return { status: 404, headers: pageHeaders, body: errorPage(new SlackError('not_found')) };
   }
@@ -174,6 +177,15 @@ export async function startPretendSlack(options: PretendSlackOptions = {}): Prom
       }
       throw error;
     }
+  }
+
+  /** The button of the home page. */
+  async function uninstall(form: URLSearchParams): Promise<Reply> {
+    const app = apps.withId(form.get('app'));
+    const account = findAccount(form.get('account'));
+    if (!app || !account) return { status: 404, headers: pageHeaders, body: errorPage(new SlackError('not_found')) };
+    deliveries.push(...(await sendUninstalled(app, account, grants.uninstall(app.appId, account), now())));
+    return { status: 303, headers: { location: '/', 'cache-control': 'no-store' }, body: '' };
   }
 
   async function answerApi(method: string, request: ApiRequest): Promise<Reply | undefined> {

@@ -2,8 +2,6 @@ import * as z from 'zod/mini';
 import { parseJson } from './slack-answer.ts';
 import { callSlack, type Fetch, SlackCallError, type SlackResponse } from './slack-http.ts';
 
-const timeoutMilliseconds = 5_000;
-
 const identitySchema = z.looseObject({
   ok: z.boolean(),
   error: z.optional(z.string()),
@@ -27,6 +25,7 @@ export async function testSlackToken(
   send: Fetch,
   slackBaseUrl: string,
   token: string,
+  timeoutMilliseconds = 5_000,
 ): Promise<SlackIdentity | undefined> {
   const init = { method: 'POST', headers: { authorization: `Bearer ${token}` } };
   try {

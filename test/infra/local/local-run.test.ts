@@ -123,6 +123,22 @@ describe('npm start', () => {
     expect(await subscribers(second)).toEqual(['user-1']);
   });
 
+  it('shows a connection as revoked when the app is uninstalled in the pretend Slack', async () => {
+    const run = await start();
+    const url = await oauthUrl(run);
+    await fetch(await allow(url));
+    const slack = new URL(url).origin;
+    const form = new URLSearchParams({ app: 'A0PRETEND01', account: 'T0ACME0001' });
+
+    const page = await fetch(`${slack}/uninstall`, { method: 'POST', body: form });
+
+    expect(await page.text()).toContain('<code>app_uninstalled</code> sent, answered with 200');
+    const list = await fetch(`${run.url}/v1/channel-connections`, { headers: headers(run) });
+    expect(await list.json()).toMatchObject({ data: [{ status: 'revoked' }] });
+    const home = await (await fetch(run.url)).text();
+    expect(home).toContain(`Uninstall the app in the <a href="${slack}">`);
+  });
+
   it('loses nothing that was acknowledged when it is killed under load', async () => {
     const first = await start();
     const acknowledged: string[] = [];

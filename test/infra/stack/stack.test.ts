@@ -118,7 +118,7 @@ describe('the vault key', () => {
       .flatMap(([, policy]) => (policy.Properties['PolicyDocument'] as { Statement: Statement[] }).Statement)
       .filter((statement) => JSON.stringify(statement.Resource).includes(vaultKeyId));
 
-    expect(statements).toHaveLength(8);
+    expect(statements).toHaveLength(9);
     for (const statement of statements) {
       expect(statement).toMatchObject({
         Action: 'kms:Decrypt',
@@ -222,6 +222,11 @@ describe('the functions', () => {
       ...queries('byConnection'),
       ...unwraps,
     ],
+    'slack-events': [
+      ...connections('GetItem', 'UpdateItem', 'DeleteItem', 'Query'),
+      ...flows('GetItem', 'PutItem'),
+      ...unwraps,
+    ],
     'channel-endpoints': [
       ...connections('GetItem', 'BatchGetItem', 'PutItem', 'UpdateItem'),
       ...queries(...allIndexes),
@@ -252,6 +257,7 @@ describe('the functions', () => {
     integrations: { ...everywhere, ...tables, VAULT_KEY_ARN: `${vaultKeyId}.Arn` },
     'channel-connections': { ...everywhere, ...tables, VAULT_KEY_ARN: `${vaultKeyId}.Arn` },
     'slack-authorize': { ...everywhere, CONNECTIONS_TABLE: connectionsId, VAULT_KEY_ARN: `${vaultKeyId}.Arn` },
+    'slack-events': { ...everywhere, ...tables, VAULT_KEY_ARN: `${vaultKeyId}.Arn` },
     'channel-endpoints': { ...everywhere, ...tables, VAULT_KEY_ARN: `${vaultKeyId}.Arn` },
     meta: everywhere,
     'publish-events': {
