@@ -5,7 +5,7 @@ import { type ConnectionTokenDeps, connectionToken, tokenResources } from '../li
 import { type DisconnectDeps, disconnect } from '../lib/connection/disconnect.ts';
 import { connectionNotFound, findConnection } from '../lib/connection/find-connection.ts';
 import { type ListChannelsDeps, listChannels } from '../lib/connection/list-channels.ts';
-import { showConnection, showConnections, shownConnection, workspaceOf } from '../lib/connection/shown-connection.ts';
+import { showConnection, showConnections, workspaceOf } from '../lib/connection/shown-connection.ts';
 import { composeTokens, type TokenParts } from '../lib/connection/token-deps.ts';
 import { type VerifyDeps, verifyConnection } from '../lib/connection/verify-connection.ts';
 import { connectionModes } from '../lib/flow/flow.ts';
@@ -30,6 +30,7 @@ export const listQuery = listQuerySchema({
   channel: z.optional(z.literal('chat', 'must be "chat"')),
   providerId: z.optional(z.enum(providerIds)),
   integrationIdentifier: z.optional(z.string()),
+  missingScopes: z.optional(z.literal('true', 'must be "true"')),
 });
 
 const tokenText = z.string().check(z.minLength(1, 'must not be empty'), z.maxLength(16_384));
@@ -93,7 +94,10 @@ export function createHandler(deps: ChannelConnectionsDeps): HttpHandler {
           matches: remainingFilter(query),
           orderOf: ({ createdAt, subjectKey }) => listOrderOf(createdAt, subjectKey),
         });
-        return { statusCode: 200, body: { ...page, data: await showConnections(deps, environmentId, page.data) } };
+        const shown = await showConnections(deps, environmentId, page.data);
+        // What an integration requires is in no index, and changes under its connections: a page is filtered, not the list.
+        const data = filters.missingScopes ? shown.filter(({ missingScopes }) => missingScopes) : shown;
+        return { statusCode: 200, body: { ...page, data } };
       },
     },
     'GET /v1/channel-connections/{identifier}': {
@@ -153,8 +157,8 @@ export function createHandler(deps: ChannelConnectionsDeps): HttpHandler {
       idempotency: 'ignored',
       async act({ caller, pathParameters, log }) {
         const identifier = pathParameters['identifier'];
-        const { connection, grant } = await verifyConnection({ ...deps, log }, caller.environmentId, identifier);
-        return { statusCode: 200, body: { data: shownConnection(connection, grant) } };
+        const connection = await verifyConnection({ ...deps, log }, caller.environmentId, identifier);
+        return { statusCode: 200, body: { data: await showConnection(deps, connection) } };
       },
     },
     'GET /v1/channel-connections/{identifier}/channels': {

@@ -13,7 +13,6 @@ import type { ConnectionStore } from '../lib/store/connection-store.ts';
 import type { EndpointStore } from '../lib/store/endpoint-store.ts';
 import { dynamoApiKeyStore } from '../lib/store/environment-store.ts';
 import { dynamoFlowStore } from '../lib/store/flow-store.ts';
-import type { GrantStore } from '../lib/store/grant-store.ts';
 import type { Vault } from '../lib/vault/vault.ts';
 
 export const confirmBody = z.strictObject({
@@ -23,9 +22,8 @@ export const confirmBody = z.strictObject({
 });
 
 export interface ConfirmDeps extends ApiDeps, ConfirmFlowDeps {
-  readonly connections: Pick<ConnectionStore, 'find'>;
+  readonly connections: Pick<ConnectionStore, 'find' | 'standingsOf'>;
   readonly endpoints: Pick<EndpointStore, 'find'>;
-  readonly grants: Pick<GrantStore, 'statesOf'>;
   readonly vault: Vault;
 }
 

@@ -13,6 +13,9 @@ described(listQuery, {
   ...listQueryTexts,
   subscriberId: 'Those of this subscriber, and the shared ones of the `contextKeys` that are given.',
   connectionMode: 'With `subscriberId`: only the subscriber’s own, or only the shared ones.',
+  missingScopes:
+    'Slack: only those that lack some of the integration’s `requiredScopes`. Each page is filtered after it was read, so it may ' +
+    'be short, or empty, and have a `next`; `totalCount` counts the others, too.',
 });
 
 const workspace = named(
@@ -70,6 +73,7 @@ export const connection = named(
       statusReason: z.optional(z.string()),
       lastVerifiedAt: z.optional(time),
       scopes: z.array(z.string()),
+      missingScopes: z.optional(z.array(z.string())),
       metadata: z.optional(z.string()),
       createdAt: time,
       updatedAt: time,
@@ -90,6 +94,8 @@ export const connection = named(
       statusReason: 'What a pending connection waits for, or why a person has to connect again.',
       lastVerifiedAt: 'When the provider last accepted or refused its credential.',
       scopes: 'Slack: what was asked for in its own flow and granted.',
+      missingScopes:
+        'Slack: those of the integration’s `requiredScopes` that it lacks, if any. Connecting again asks for them.',
       metadata: 'Of the request for its OAuth URL.',
       createdAt: 'When it was connected first.',
       updatedAt: 'When it was changed last.',
@@ -217,6 +223,21 @@ export const connectionOperations: Operations = {
         answer: {
           status: 200,
           body: { data: [acmeSlack], next: null, previous: null, totalCount: 1, totalCountCapped: false },
+        },
+      },
+      withDrift: {
+        summary: 'Those that have to be connected again for scopes that an integration has come to require',
+        after: ['updateIntegration.requireScopes'],
+        query: { missingScopes: 'true' },
+        answer: {
+          status: 200,
+          body: {
+            data: [{ ...acmeSlack, missingScopes: ['users:read'] }],
+            next: null,
+            previous: null,
+            totalCount: 1,
+            totalCountCapped: false,
+          },
         },
       },
       ...listRefused,

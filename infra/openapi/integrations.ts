@@ -39,6 +39,8 @@ const settings = {
   installUserScopes:
     'Slack: user scopes that requests to connect which name none, and the install page, ask for beside the bot’s. Default: none.',
   allowedScopes: 'Slack: what a request may ask for at most. Default: anything.',
+  requiredScopes:
+    'Slack: bot scopes that every connection is to have by now. Those that lack some show `missingScopes`, and requests that name no scopes ask for these, too. Within `allowedScopes`. Default: none.',
   returnUrls: 'What the `returnUrl` of a request may equal.',
   productName: 'What pages call your product. Default: the name of the integration.',
   logoUrl: 'An https image for the start page.',
@@ -189,6 +191,10 @@ function created(summary: string, body: Parameters<typeof shown>[0]): Example {
 }
 
 const { returnUrls: _, ...settled } = slackBody.configurations;
+const requiring = {
+  allowedScopes: [...slackBody.configurations.allowedScopes, 'users:read'],
+  requiredScopes: ['users:read'],
+};
 
 function updates(summary: string, body: object, changed: object): Example {
   return {
@@ -286,6 +292,14 @@ export const integrationOperations: Operations = {
         { configurations: { productName: 'Your New Product', returnUrls: null } },
         { configurations: { ...settled, productName: 'Your New Product' } },
       ),
+      requireScopes: {
+        ...updates(
+          'A scope that every connection is to have from now on',
+          { configurations: requiring },
+          { configurations: { ...slackBody.configurations, ...requiring } },
+        ),
+        after: ['generateConnectOAuthUrl.slack'],
+      },
       secret: updates(
         'A new client secret',
         { credentials: { ...slackBody.credentials, secretKey: 'your-new-client-secret' } },

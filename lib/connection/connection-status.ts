@@ -3,6 +3,14 @@ import type { Connection } from './connection.ts';
 
 export const connectionStatuses = ['active', 'pending', 'reauthorization_required', 'revoked'] as const;
 
+/** What a connection is to be judged by besides itself. */
+export interface Standing {
+  /** Of its main grant; undefined when that is missing or unreadable. */
+  readonly grant: GrantState | undefined;
+  /** What its integration requires by now. */
+  readonly requiredScopes: readonly string[];
+}
+
 interface ConnectionStatus {
   readonly status: (typeof connectionStatuses)[number];
   readonly statusReason: string | undefined;
@@ -24,4 +32,13 @@ export function statusByGrant(grant: GrantState | undefined): ConnectionStatus {
     statusReason: grant.statusReason,
     verifiedAt: grant.verifiedAt,
   };
+}
+
+/**
+ * What the integration requires by now and the connection was never approved: whether its workspace granted that to others
+ * does not count. Nothing where the scopes are a person's, or those of a token that a caller brought, which nobody knows.
+ */
+export function missingScopesOf({ grantId, scopes }: Connection, { grant, requiredScopes }: Standing): string[] {
+  if (grantId === undefined || grant?.source !== 'flow') return [];
+  return [...new Set(requiredScopes)].filter((scope) => !scopes.includes(scope));
 }

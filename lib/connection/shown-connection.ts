@@ -1,18 +1,18 @@
-import type { GrantState } from '../grant/grant.ts';
-import type { GrantStore } from '../store/grant-store.ts';
-import { type Connection, mainGrantIdOf } from './connection.ts';
-import { statusOf } from './connection-status.ts';
+import type { ConnectionStore } from '../store/connection-store.ts';
+import type { Connection } from './connection.ts';
+import { missingScopesOf, type Standing, statusOf } from './connection-status.ts';
 
-interface StatesDeps {
-  readonly grants: Pick<GrantStore, 'statesOf'>;
+interface StandingsDeps {
+  readonly connections: Pick<ConnectionStore, 'standingsOf'>;
 }
 
 /** The contract's clients demand the field; the token itself comes from the token route only. */
 const accessTokenPlaceholder = 'hidden';
 
 /** As the contract's clients read it. */
-export function shownConnection(connection: Connection, grant: GrantState | undefined) {
-  const { status, statusReason, verifiedAt } = statusOf(connection, grant);
+function shownConnection(connection: Connection, standing: Standing) {
+  const { status, statusReason, verifiedAt } = statusOf(connection, standing.grant);
+  const missingScopes = missingScopesOf(connection, standing);
   return {
     identifier: connection.identifier,
     channel: 'chat',
@@ -26,23 +26,23 @@ export function shownConnection(connection: Connection, grant: GrantState | unde
     statusReason,
     lastVerifiedAt: verifiedAt === undefined ? undefined : new Date(verifiedAt).toISOString(),
     scopes: connection.scopes,
+    missingScopes: missingScopes.length > 0 ? missingScopes : undefined,
     metadata: connection.metadata,
     createdAt: connection.createdAt,
     updatedAt: connection.updatedAt,
   };
 }
 
-/** A connection as its grant stands. */
-export async function showConnection(deps: StatesDeps, connection: Connection) {
+/** A connection as it stands by its grant and its integration. */
+export async function showConnection(deps: StandingsDeps, connection: Connection) {
   const [shown] = await showConnections(deps, connection.environmentId, [connection]);
   return shown;
 }
 
-/** Connections of one environment, with how their grants stand, for which one more read does. */
-export async function showConnections(deps: StatesDeps, environmentId: string, connections: readonly Connection[]) {
-  const grantIds = connections.map(mainGrantIdOf).filter((grantId) => grantId !== undefined);
-  const states = await deps.grants.statesOf(environmentId, grantIds);
-  return connections.map((each) => shownConnection(each, states.get(mainGrantIdOf(each) ?? '')));
+/** Connections of one environment, as they stand, for which one more read does. */
+export async function showConnections(deps: StandingsDeps, environmentId: string, connections: readonly Connection[]) {
+  const standingOf = await deps.connections.standingsOf(environmentId, connections);
+  return connections.map((each) => shownConnection(each, standingOf(each)));
 }
 
 export function workspaceOf({ account, botUserId }: Connection) {

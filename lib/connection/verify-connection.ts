@@ -1,5 +1,5 @@
 import { ChatConnectError } from '../errors.ts';
-import { type Grant, type GrantState, isLiving } from '../grant/grant.ts';
+import { type Grant, isLiving } from '../grant/grant.ts';
 import { refreshFailed } from '../grant/refresh-errors.ts';
 import { type FreshToken, freshToken } from '../grant/refresh-grant.ts';
 import { openToken } from '../grant/token-vault.ts';
@@ -16,20 +16,19 @@ export interface VerifyDeps extends VerifyGrantDeps, UseGrantDeps {
 const recentMilliseconds = 10_000;
 
 /**
- * Asks the provider whether a connection still works: by a refresh where its token rotates.
+ * Asks the provider whether a connection still works, by a refresh where its token rotates; its grant says so afterwards.
  * @throws ChatConnectError `connection_not_found`, `token_refresh_failed`, `token_refresh_in_progress`
  */
 export async function verifyConnection(
   deps: VerifyDeps,
   environmentId: string,
   identifier?: string,
-): Promise<{ connection: Connection; grant: GrantState | undefined }> {
-  const { connection, result } = await useGrant(deps, environmentId, identifier, mainGrantIdOf, async (_, grant) => {
-    if (!grant || !isLiving(grant)) return { result: grant, tookTime: false };
-    const verified = await verifyGrant(deps, grant);
-    return { result: verified, after: verified, tookTime: true };
+): Promise<Connection> {
+  const { connection } = await useGrant(deps, environmentId, identifier, mainGrantIdOf, async (_, grant) => {
+    if (!grant || !isLiving(grant)) return { result: undefined, tookTime: false };
+    return { result: undefined, after: await verifyGrant(deps, grant), tookTime: true };
   });
-  return { connection, grant: result };
+  return connection;
 }
 
 /** @returns the grant as it is after it, or undefined when it has ended */

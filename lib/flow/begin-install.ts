@@ -2,7 +2,7 @@ import { randomToken } from '../crypto.ts';
 import { findSlackApp } from '../integration/find-slack-app.ts';
 import { type Integration, scopesNotAllowed } from '../integration/integration.ts';
 import type { Log } from '../log.ts';
-import { defaultBotScopes, slackRedirectUri } from '../providers/slack/authorization-url.ts';
+import { botScopesOf, slackRedirectUri } from '../providers/slack/authorization-url.ts';
 import type { FlowStore } from '../store/flow-store.ts';
 import type { IntegrationStore } from '../store/integration-store.ts';
 import { logFields } from './finish-flow.ts';
@@ -36,7 +36,7 @@ export async function findInstallable(
   if (!integration || clientId === undefined) return undefined;
   const { configurations, environmentId } = integration;
   // A webhook is for a subscriber, of whom an install names none.
-  const scopes = (configurations.scopes ?? defaultBotScopes).filter((scope) => scope !== 'incoming-webhook');
+  const scopes = botScopesOf(integration).filter((scope) => scope !== 'incoming-webhook');
   const userScopes = configurations.installUserScopes ?? [];
   const asked = [...scopes, ...userScopes];
   const refused = scopesNotAllowed(asked, integration);

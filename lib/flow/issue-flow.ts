@@ -10,7 +10,7 @@ import {
 } from '../integration/integration.ts';
 import { teamsRedirectUri } from '../providers/msteams/authorization-url.ts';
 import {
-  defaultBotScopes,
+  botScopesOf,
   defaultUserScopes,
   foreignToSignIn,
   isSignInWithSlack,
@@ -79,7 +79,7 @@ export async function issueFlow(
   }
   if (integration.credentials.hmac && !request.withoutContextHash)
     verifyContextHash(context, request.contextHash, caller.presentedKey);
-  const scopes = request.mode === 'connect' ? botScopesOf(request, integration) : [];
+  const scopes = request.mode === 'connect' ? requestedBotScopes(request, integration) : [];
   const userScopes = userScopesOf(request, integration);
   requireSubject(request, context, scopes);
   const { clientId } = integration.credentials;
@@ -154,9 +154,9 @@ function requireSubject(request: OauthUrlRequest, context: Context | undefined, 
 }
 
 /** Microsoft's permissions stand in the app's registration; what a request names is ignored there. */
-function botScopesOf(request: OauthUrlRequest, integration: Integration): string[] {
+function requestedBotScopes(request: OauthUrlRequest, integration: Integration): string[] {
   if (integration.providerId !== 'slack') return [];
-  return [...(request.scope ?? integration.configurations.scopes ?? defaultBotScopes)];
+  return [...(request.scope ?? botScopesOf(integration))];
 }
 
 function userScopesOf(request: OauthUrlRequest, integration: Integration): string[] {

@@ -82,7 +82,12 @@ export const grantSchema = z.object({
 export type Grant = z.infer<typeof grantSchema>;
 
 /** What a connection says of its grant. */
-export const grantStateSchema = z.pick(grantSchema, { status: true, statusReason: true, verifiedAt: true });
+export const grantStateSchema = z.pick(grantSchema, {
+  source: true,
+  status: true,
+  statusReason: true,
+  verifiedAt: true,
+});
 export type GrantState = z.infer<typeof grantStateSchema>;
 
 /** Neither ended nor about to be. */

@@ -68,6 +68,15 @@ export const configurationsSchema = z.strictObject({
   /** Slack: user scopes that a connect asks for beside the bot's. */
   installUserScopes: z.optional(scopes),
   allowedScopes: z.optional(scopes),
+  /** Slack: bot scopes that every connection is to have by now. */
+  requiredScopes: z.optional(
+    scopes.check(
+      z.refine(
+        (names) => !names.includes('incoming-webhook'),
+        'must not have incoming-webhook, which makes an endpoint and is nothing that a bot may do',
+      ),
+    ),
+  ),
   returnUrls: z.optional(z.array(returnUrlSchema).check(z.maxLength(50))),
   productName: z.optional(z.string().check(z.minLength(1), z.maxLength(100))),
   /** Shown on the start page. */

@@ -8,12 +8,19 @@ const proofs = { secret: ['secretKey'], certificate: ['certificate'], aws: [] } 
 
 /**
  * @param held credentials by name; of secrets it counts only that they are there
- * @throws ChatConnectError `validation_failed` without a client id or proof
+ * @throws ChatConnectError `validation_failed` without a client id or proof, and when settings contradict each other
  */
 export function requireUsable(providerId: ProviderId, configurations: Configurations, held: Credentials): void {
   const proof = proofs[providerId === 'msteams' ? (configurations.clientAuth ?? 'secret') : 'secret'];
   const missing = (['clientId', ...proof] as const).filter((name) => held[name] === undefined);
   if (missing.length > 0) throw validationError(missing.map((name) => `credentials.${name}: is required`));
+  const { allowedScopes, requiredScopes = [] } = configurations;
+  const refused = requiredScopes.filter((scope) => allowedScopes && !allowedScopes.includes(scope));
+  if (refused.length > 0) {
+    throw validationError([
+      `configurations.requiredScopes: configurations.allowedScopes does not have ${refused.join(', ')}`,
+    ]);
+  }
 }
 
 /** @throws ChatConnectError `validation_failed` when the provider could not have given such credentials */

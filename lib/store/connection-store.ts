@@ -1,12 +1,14 @@
 import { PutCommand } from '@aws-sdk/lib-dynamodb';
 import * as z from 'zod/mini';
-import { type Connection, connectionSchema, subjectKeyIn } from '../connection/connection.ts';
+import { type Connection, connectionSchema, mainGrantIdOf, subjectKeyIn } from '../connection/connection.ts';
+import type { Standing } from '../connection/connection-status.ts';
+import { grantStateSchema } from '../grant/grant.ts';
 import { integrationSchema } from '../integration/integration.ts';
 import { claimAlias, getAlias, releaseAlias, unfulfilledAliasMilliseconds } from './alias.ts';
-import { type Database, getRow, ifConditionHolds, schemaVersion } from './database.ts';
+import { type Database, getRow, ifConditionHolds, type RowKey, readableRow, schemaVersion } from './database.ts';
 import { dueBucketOf } from './due.ts';
 import { keyOf, listOf, listOrderOf } from './keys.ts';
-import { everyRow } from './list.ts';
+import { everyRow, readRows } from './list.ts';
 
 export interface ConnectionStore {
   /** The row of a subject, also when it is a tombstone. */
@@ -15,6 +17,8 @@ export interface ConnectionStore {
   find(environmentId: string, identifier: string): Promise<Connection | undefined>;
   /** Writes the row if it still is as it was read. @param readRevision of the row that was read; undefined: there was none */
   put(connection: Connection, readRevision: string | undefined): Promise<boolean>;
+  /** Reads, in one go, how connections of one environment stand. @returns what tells it of each of them */
+  standingsOf(environmentId: string, connections: readonly Connection[]): Promise<(of: Connection) => Standing>;
   /** Living connections, oldest first, from an index that may lag. */
   ofIntegration(environmentId: string, integrationId: string): AsyncIterable<Connection>;
   /** Reserves an identifier for a subject. @returns false when it is another subject's */
@@ -24,6 +28,12 @@ export interface ConnectionStore {
 }
 
 const stateSchema = z.pick(integrationSchema, { state: true });
+/** Of an integration, as far as it says how connections stand. */
+const requirementsSchema = z.object({
+  environmentId: z.string(),
+  configurations: z.object({ requiredScopes: z.optional(z.array(z.string())) }),
+});
+const standingAttributes = [...Object.keys(grantStateSchema.shape), ...Object.keys(requirementsSchema.shape)];
 
 export function dynamoConnectionStore(db: Database): ConnectionStore {
   const get = (environmentId: string, subjectKey: string) =>
@@ -60,6 +70,34 @@ export function dynamoConnectionStore(db: Database): ConnectionStore {
         ),
       );
       return written !== undefined;
+    },
+    async standingsOf(environmentId, connections) {
+      const keysOf = (connection: Connection) => {
+        const grantId = mainGrantIdOf(connection);
+        return {
+          grant: grantId === undefined ? undefined : keyOf.grant(environmentId, grantId),
+          // Scopes are required at Slack only.
+          integration: connection.providerId === 'slack' ? keyOf.integration(connection.integrationId) : undefined,
+        };
+      };
+      const wanted = new Map<string, RowKey>();
+      for (const key of connections.flatMap((each) => Object.values(keysOf(each)))) {
+        if (key) wanted.set(`${key.pk} ${key.sk}`, key);
+      }
+      const rows = await readRows(db, [...wanted.values()], standingAttributes);
+      const read = <Schema extends z.ZodMiniType>(schema: Schema, key: RowKey | undefined) => {
+        const row = key && rows.get(`${key.pk} ${key.sk}`);
+        return row && readableRow(schema, row);
+      };
+      return (connection) => {
+        const { grant, integration } = keysOf(connection);
+        const requirements = read(requirementsSchema, integration);
+        const isOwn = requirements?.environmentId === environmentId;
+        return {
+          grant: read(grantStateSchema, grant),
+          requiredScopes: (isOwn && requirements.configurations.requiredScopes) || [],
+        };
+      };
     },
     ofIntegration(environmentId, integrationId) {
       const partition = listOf.ofIntegration('CONN', environmentId, integrationId);

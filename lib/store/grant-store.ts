@@ -1,6 +1,6 @@
 import { DeleteCommand, PutCommand, QueryCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import * as z from 'zod/mini';
-import { type Grant, type GrantState, grantSchema, grantStateSchema, type Refresh } from '../grant/grant.ts';
+import { type Grant, grantSchema, type Refresh } from '../grant/grant.ts';
 import { nextCheckAt } from '../grant/next-check.ts';
 import {
   type Database,
@@ -10,18 +10,15 @@ import {
   parseRow,
   type RowKey,
   type RowUpdate,
-  readableRow,
   schemaVersion,
   updateOf,
 } from './database.ts';
 import { dueBucketOf } from './due.ts';
 import { keyOf, listOf } from './keys.ts';
-import { everyRow, readRows } from './list.ts';
+import { everyRow } from './list.ts';
 
 export interface GrantStore {
   get(environmentId: string, grantId: string): Promise<Grant | undefined>;
-  /** How grants stand, in one read for all of them; what is missing or unreadable is left out. */
-  statesOf(environmentId: string, grantIds: readonly string[]): Promise<ReadonlyMap<string, GrantState>>;
   /**
    * Writes a token that an exchange gave, as the next version.
    * @returns false when a newer row is there, or a revocation is under way
@@ -192,12 +189,6 @@ export function dynamoGrantStore(db: Database): GrantStore {
   }
   return {
     get: (environmentId, grantId) => getRow(db, 'connections', keyOf.grant(environmentId, grantId), grantSchema),
-    async statesOf(environmentId, grantIds) {
-      const keys = [...new Set(grantIds)].map((grantId) => keyOf.grant(environmentId, grantId));
-      const rows = await readRows(db, keys, ['grantId', ...Object.keys(grantStateSchema.shape)]);
-      const states = [...rows.values()].flatMap((row) => readableRow(rowStateSchema, row) ?? []);
-      return new Map(states.map(({ grantId, ...state }) => [grantId, state]));
-    },
     putIfNewer: (grant, now) => put(grant, now),
     putIfLater: (grant, now) =>
       put(grant, now, {
@@ -412,8 +403,6 @@ function nextCheck(grant: Omit<Grant, 'version'>, outcome: Pick<Grant, 'status' 
   const dueAt = nextCheckAt(grant, outcome, provenAt);
   return { dueAt, dueBucket: dueAt === undefined ? undefined : dueBucketOf('check', grant.grantId) };
 }
-
-const rowStateSchema = z.extend(grantStateSchema, { grantId: z.string() });
 
 /** No lease, or one that was given back. */
 const nobodyRefreshes = '(attribute_not_exists(#refresh) OR attribute_exists(#refresh.#failedAt))';

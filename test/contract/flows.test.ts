@@ -1,6 +1,7 @@
 import type { Novu } from '@novu/api';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { contoso } from '../../infra/local/pretend-microsoft/directory.ts';
+import { changeConfigurations } from '../support/change-integrations.ts';
 import { startTestService, type TestService } from '../support/service.ts';
 import { adele, createTeams, megan } from '../support/teams.ts';
 import { novuAt } from './novu.ts';
@@ -21,6 +22,20 @@ async function newEnvironment(): Promise<Novu> {
 const isoTime = expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
 
 describe('a Slack flow', () => {
+  it('ends in a connection that the SDK reads, also when it lacks scopes that are required since', async () => {
+    const environment = await service.createTestEnvironment();
+    const novu = novuAt(service.url, environment.apiKey);
+    await service.connect(environment, { connectionIdentifier: 'mine', scope: ['chat:write'] });
+    const before = (await novu.channelConnections.retrieve('mine')).result;
+
+    await changeConfigurations(service, environment, { requiredScopes: ['users:read'] });
+
+    const { data } = (await novu.channelConnections.list({})).result;
+    const { json } = await service.api(environment.apiKey, 'GET', '/v1/channel-connections/mine');
+    expect(json.data).toMatchObject({ missingScopes: ['users:read'] });
+    expect([(await novu.channelConnections.retrieve('mine')).result, ...data]).toEqual([before, before]);
+  });
+
   it('ends in a connection and an endpoint that the SDK lists and retrieves', async () => {
     const novu = await newEnvironment();
     const { result } = await novu.integrations.generateConnectOAuthUrl({

@@ -347,7 +347,7 @@ describe('an answer that is lost after Slack has rotated', () => {
 });
 
 describe('a process that ends', () => {
-  const commands = 10;
+  const commands = 11;
   const ks = Array.from({ length: commands }, (_, index) => index + 1);
 
   it.each(ks)('before DynamoDB command %d leaves a grant that works or says why not', async (k) => {

@@ -3,8 +3,9 @@ import { type Connection, derivedIdentifier } from '../../lib/connection/connect
 import { randomObjectId } from '../../lib/crypto.ts';
 import { dynamoConnectionStore } from '../../lib/store/connection-store.ts';
 import type { Database } from '../../lib/store/database.ts';
+import { dynamoGrantStore } from '../../lib/store/grant-store.ts';
 import { dynamoIntegrationStore } from '../../lib/store/integration-store.ts';
-import { aConnection, anIntegration, builtAt, isoTime } from '../support/builders.ts';
+import { aConnection, aGrant, anIntegration, builtAt, isoTime } from '../support/builders.ts';
 
 const tenMinutes = 10 * 60_000;
 
@@ -282,6 +283,60 @@ export function describeConnectionStore(database: () => Database): void {
         await integrations.beginDeletion(environmentId, integrationId, builtAt);
 
         expect([before, await claim('acme', next)]).toEqual([false, true]);
+      });
+    });
+
+    describe('standingsOf', () => {
+      const requiring = { requiredScopes: ['users:read'] };
+
+      it('tells of each connection how its grant stands and what its integration requires', async () => {
+        const { connections, connection, environmentId } = setup();
+        const grants = dynamoGrantStore(database());
+        const integration = anIntegration({ environmentId, configurations: requiring });
+        await dynamoIntegrationStore(database()).create(integration, builtAt);
+        await grants.putIfNewer(aGrant({ environmentId, grantId: 'bot' }), builtAt);
+        await grants.putIfNewer(aGrant({ environmentId, grantId: 'person', source: 'caller' }), builtAt);
+        await grants.putIfNewer(aGrant({ environmentId: randomObjectId(), grantId: 'foreign' }), builtAt);
+        const of = { integrationId: integration.integrationId };
+        const all = [
+          connection({ ...of, grantId: 'bot' }),
+          connection({ ...of, grantId: undefined, userGrantId: 'person' }),
+          connection({ ...of, grantId: 'foreign' }),
+          connection({ ...of, grantId: 'bot', providerId: 'msteams' }),
+        ];
+
+        const standingOf = await connections.standingsOf(environmentId, all);
+
+        const { requiredScopes } = requiring;
+        expect(all.map(standingOf)).toEqual([
+          { grant: { source: 'flow', status: 'active' }, requiredScopes },
+          { grant: { source: 'caller', status: 'active' }, requiredScopes },
+          { grant: undefined, requiredScopes },
+          { grant: { source: 'flow', status: 'active' }, requiredScopes: [] },
+        ]);
+      });
+
+      it('knows nothing of an integration that is missing, or of another environment', async () => {
+        const { connections, connection, environmentId } = setup();
+        const foreign = anIntegration({ environmentId: randomObjectId(), configurations: requiring });
+        await dynamoIntegrationStore(database()).create(foreign, builtAt);
+        const all = ['missing', foreign.integrationId].map((integrationId) => connection({ integrationId }));
+
+        const standingOf = await connections.standingsOf(environmentId, all);
+
+        expect(all.map(standingOf)).toEqual(all.map(() => ({ grant: undefined, requiredScopes: [] })));
+      });
+
+      it('tells it of more than one batch holds', async () => {
+        const { connections, connection, environmentId } = setup();
+        const grants = dynamoGrantStore(database());
+        const grantIds = Array.from({ length: 120 }, (_, index) => `grant-${index}`);
+        await Promise.all(grantIds.map((grantId) => grants.putIfNewer(aGrant({ environmentId, grantId }), builtAt)));
+        const all = grantIds.map((grantId) => connection({ grantId }));
+
+        const standingOf = await connections.standingsOf(environmentId, all);
+
+        expect(all.every((each) => standingOf(each).grant?.status === 'active')).toBe(true);
       });
     });
 

@@ -862,27 +862,5 @@ export function describeGrantStore(database: () => Database): void {
         expect(after).toMatchObject({ status: 'revoking' });
       });
     });
-
-    describe('statesOf', () => {
-      it('tells how grants stand, of this environment and without their tokens', async () => {
-        const { grants, environmentId, grantId, grant, put } = setup();
-        await grants.recordVerification(await put(), refusal);
-        const others = Array.from({ length: 120 }, (_, index) => `grant-${index}`);
-        await Promise.all(others.map((id) => grants.putIfNewer(grant({ grantId: id }), builtAt)));
-        await grants.putIfNewer(grant({ grantId: 'foreign', environmentId: randomObjectId() }), builtAt);
-
-        const states = await grants.statesOf(environmentId, [grantId, grantId, ...others, 'missing', 'foreign']);
-
-        expect(states.size).toBe(121);
-        expect(states.get(grantId)).toEqual(refusal);
-        expect(states.get('grant-119')).toEqual({ status: 'active' });
-      });
-
-      it('reads nothing for no grants', async () => {
-        const { grants, environmentId } = setup();
-
-        expect(await grants.statesOf(environmentId, [])).toEqual(new Map());
-      });
-    });
   });
 }

@@ -1,4 +1,4 @@
-import { defaultBotScopes } from '../../../lib/providers/slack/authorization-url.ts';
+import { botScopesOf } from '../../../lib/providers/slack/authorization-url.ts';
 import { type Html, html } from '../pretend-slack/html.ts';
 import type { Connection, Integration } from './tables.ts';
 
@@ -54,7 +54,7 @@ function scopesOf(values: FormValues, integrations: readonly Integration[]): str
   if (integration?.providerId === 'msteams') return undefined;
   const named = (values['scopes'] ?? '').split(/[\s,]+/).filter((scope) => scope !== '');
   if (!values['incomingWebhook']) return named.length > 0 ? named : undefined;
-  const others = named.length > 0 ? named : (integration?.configurations?.scopes ?? defaultBotScopes);
+  const others = named.length > 0 ? named : botScopesOf({ configurations: integration?.configurations ?? {} });
   return [...new Set([...others, 'incoming-webhook'])];
 }
 

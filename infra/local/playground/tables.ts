@@ -7,7 +7,9 @@ const nullableText = z.nullish(z.string());
 export const integrationRow = z.object({
   identifier: z.string(),
   providerId: z.optional(z.string()),
-  configurations: z.optional(z.object({ scopes: z.optional(z.array(z.string())) })),
+  configurations: z.optional(
+    z.object({ scopes: z.optional(z.array(z.string())), requiredScopes: z.optional(z.array(z.string())) }),
+  ),
 });
 
 const whom = { subscriberId: nullableText, contextKeys: z.optional(z.array(z.string())) } as const;

@@ -1,3 +1,4 @@
+import type { Integration } from '../../integration/integration.ts';
 import { nonceOf } from '../nonce.ts';
 
 /** What a connect asks for when neither the request nor the integration names scopes. */
@@ -9,6 +10,12 @@ export const defaultBotScopes = [
   'users:read',
   'users:read.email',
 ] as const;
+
+/** What a connect asks for when its request names no scopes: with those that connections are to have by now. */
+export function botScopesOf({ configurations }: Pick<Integration, 'configurations'>): string[] {
+  const { scopes = defaultBotScopes, requiredScopes = [] } = configurations;
+  return [...new Set([...scopes, ...requiredScopes])];
+}
 
 /** What link_user asks for by default. */
 export const defaultUserScopes = ['identity.basic'] as const;

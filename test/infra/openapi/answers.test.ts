@@ -11,6 +11,7 @@ import { endpointTypes } from '../../../lib/endpoint/endpoint.ts';
 import { permissions } from '../../../lib/environment/api-key.ts';
 import { type ErrorCode, errorStatuses } from '../../../lib/errors.ts';
 import { documentClient } from '../../../lib/store/aws-database.ts';
+import { changeConfigurations } from '../../support/change-integrations.ts';
 import { type Answer, startTestService, type TestEnvironment, type TestService } from '../../support/service.ts';
 import { connect, createTeams } from '../../support/teams.ts';
 import { exampleEnvironment, operations, registerExampleApps } from './run-examples.ts';
@@ -206,6 +207,7 @@ describe('the rows of lists', () => {
     const teams = await createTeams(service, { requiredRoles: ['Team.ReadBasic.All', 'Nobody.Has.This'] });
     await connect(service, teams, { connectionIdentifier: 'pending' });
     await service.connect(teams, { scope: ['chat:write', 'incoming-webhook'], autoLinkUser: true, metadata: 'gold' });
+    await changeConfigurations(service, teams, { requiredScopes: ['users:read'] });
     const linking = await createTeams(service);
     await connect(service, linking, { autoLinkUser: true, connectionIdentifier: 'verified' });
     await service.api(linking.apiKey, 'POST', '/v1/channel-connections/verified/verify');
