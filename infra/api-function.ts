@@ -73,11 +73,15 @@ export class ApiFunction extends Construct {
   }
 
   #allow(variable: VariableName, table: TableV2, access: TableAccess): void {
-    const { actions, queriedIndexes = [] } = access;
+    const { actions, queriedIndexes = [], keysBeginWith } = access;
     this.#setVariable(variable, table.tableName);
     // `table.grant` would allow every action on every index too.
     this.lambda.addToRolePolicy(
-      new PolicyStatement({ actions: actions.map((action) => `dynamodb:${action}`), resources: [table.tableArn] }),
+      new PolicyStatement({
+        actions: actions.map((action) => `dynamodb:${action}`),
+        resources: [table.tableArn],
+        ...(keysBeginWith && { conditions: onlyKeys(keysBeginWith) }),
+      }),
     );
     if (queriedIndexes.length === 0) return;
     this.lambda.addToRolePolicy(
@@ -114,6 +118,14 @@ export class ApiFunction extends Construct {
   #setVariable(name: VariableName, value: string): void {
     this.lambda.addEnvironment(name, value);
   }
+}
+
+function onlyKeys(beginnings: readonly string[]) {
+  return {
+    'ForAllValues:StringLike': { 'dynamodb:LeadingKeys': beginnings.map((beginning) => `${beginning}*`) },
+    // ForAllValues alone also holds for a request that names no key.
+    Null: { 'dynamodb:LeadingKeys': 'false' },
+  };
 }
 
 /** Bundled in this process with the options that the benches measure too; no container is ever started. */

@@ -4,15 +4,17 @@ import type { Construct } from 'constructs';
 import { teamsRedirectUri } from '../lib/providers/msteams/authorization-url.ts';
 import { slackRedirectUri } from '../lib/providers/slack/authorization-url.ts';
 import { ApiFunction, type Variables } from './api-function.ts';
+import { Events } from './events.ts';
 import { functionNames } from './functions.ts';
 import { ChatConnectApi } from './http-api.ts';
+import { Monitoring } from './monitoring.ts';
 import type { FunctionName } from './routes.ts';
 import { Schedule } from './schedule.ts';
 import type { Settings } from './settings.ts';
 import { Tables } from './tables.ts';
 import { VaultKey } from './vault-key.ts';
 
-/** All of Chat Connect: an HTTP API, a function behind each group of routes, two tables and a key. */
+/** All of Chat Connect: an HTTP API, a function behind each group of routes, two tables, a key and a bus of events. */
 export class ChatConnectStack extends Stack {
   constructor(scope: Construct, settings: Settings) {
     super(scope, settings.stackName, { description: 'Chat Connect: OAuth for Slack and Microsoft Teams, self-hosted' });
@@ -35,6 +37,17 @@ export class ChatConnectStack extends Stack {
     ) as Record<FunctionName, LambdaFunction>;
     api.addRoutes(functions);
     new Schedule(this, 'Sweep', { rate: Duration.minutes(1), function: functions.sweep });
+    const events = new Events(this, 'Events', {
+      table: tables.connections,
+      function: functions['publish-events'],
+      metricsNamespace: settings.stackName,
+    });
+    new Monitoring(this, 'Monitoring', {
+      metricsNamespace: settings.stackName,
+      lostConnectionsThreshold: settings.lostConnectionsThreshold,
+      lostEvents: events.lost,
+      alarmTopicArn: settings.alarmTopicArn,
+    });
 
     // The admin command finds the deployment by these names.
     const outputs = {
@@ -46,6 +59,9 @@ export class ChatConnectStack extends Stack {
       ConnectionsTableName: tables.connections.tableName,
       FlowsTableName: tables.flows.tableName,
       VaultKeyArn: vaultKey.key.keyArn,
+      // What rules for events of connections and endpoints are made on.
+      EventBusName: events.bus.eventBusName,
+      EventBusArn: events.bus.eventBusArn,
       // Subjects of the federated credentials of an Entra app that is proven by AWS.
       MsteamsCallbackRoleArn: roleArnOf(functions['msteams-callback']),
       ConfirmFlowRoleArn: roleArnOf(functions['confirm-flow']),

@@ -8,6 +8,8 @@ export interface TableAccess {
   readonly actions: readonly TableAction[];
   /** Names of the indexes that the function queries. @default - none */
   readonly queriedIndexes?: readonly string[];
+  /** How the partition keys begin that the function may name; for tables without queried indexes. @default - any */
+  readonly keysBeginWith?: readonly string[];
 }
 
 /** A permission brings its environment variable: a function knows the names of only those things it may use. */
@@ -108,6 +110,13 @@ export const functionSettings: Readonly<Record<FunctionName, FunctionSettings>> 
     opensVault: true,
   },
   meta: { memoryMegabytes: 256, timeoutSeconds: 5 },
+  'publish-events': {
+    memoryMegabytes: 512,
+    // One grant may be that of thousands of connections, each of which is read and told of.
+    timeoutSeconds: 120,
+    // Connections, and grants with the references to them. What each write was comes with the stream.
+    connections: { actions: ['GetItem', 'Query'], keysBeginWith: ['C#', 'G#'] },
+  },
 };
 
 export const functionNames = Object.keys(functionSettings) as FunctionName[];

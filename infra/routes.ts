@@ -11,10 +11,11 @@ export type FunctionName =
   | 'channel-connections'
   | 'channel-endpoints'
   | 'meta'
-  | 'sweep';
+  | 'sweep'
+  | 'publish-events';
 
-/** Runs on a schedule; every other function answers HTTP. */
-export type HttpFunctionName = Exclude<FunctionName, 'sweep'>;
+/** Those that run on a schedule or on a stream do not answer HTTP. */
+export type HttpFunctionName = Exclude<FunctionName, 'sweep' | 'publish-events'>;
 
 export interface Route {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';

@@ -4,6 +4,8 @@ import * as z from 'zod/mini';
 const notAnOrigin = 'must be an https origin without path, such as https://connect.example.com';
 const notATime = 'must be a whole number of seconds from 1 to 300';
 const notPairs = 'must be pairs <environment id>/<client id>, joined by commas without spaces';
+const notACount = 'must be a whole number from 1';
+const notATopic = 'must be the ARN of an SNS topic';
 const notAStackName = 'must begin with a letter and hold only letters, digits and -, 128 at most';
 
 /**
@@ -32,6 +34,10 @@ const settingsSchema = z.object({
       .number(notATime)
       .check(z.refine((seconds) => Number.isInteger(seconds) && seconds >= 1 && seconds <= 300, notATime)),
   ),
+  lostConnectionsThreshold: z._default(z.coerce.number(notACount).check(z.int(notACount), z.minimum(1, notACount)), 10),
+  alarmTopicArn: z.optional(
+    z.string(notATopic).check(z.regex(/^arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]+$/, notATopic)),
+  ),
 });
 
 /** What an operator may set for a deployment, by `cdk deploy -c name=value` or under `context` in cdk.json. */
@@ -56,6 +62,10 @@ export interface Settings {
   readonly federatedClients?: string | undefined;
   /** How long an OAuth URL can be used. @default 300 */
   readonly flowTtlSeconds?: number | undefined;
+  /** How many connections of one integration have to be lost within five minutes for an alarm. @default 10 */
+  readonly lostConnectionsThreshold: number;
+  /** Who is told of alarms. @default - nobody: they show in CloudWatch */
+  readonly alarmTopicArn?: string | undefined;
 }
 
 /**

@@ -12,6 +12,8 @@ const variables = {
   CONNECTIONS_TABLE: z.string().check(z.minLength(1)),
   FLOWS_TABLE: z.string().check(z.minLength(1)),
   VAULT_KEY_ARN: z.string().check(z.minLength(1)),
+  EVENT_BUS_NAME: z.string().check(z.minLength(1)),
+  METRICS_NAMESPACE: z.string().check(z.minLength(1)),
   PUBLIC_URL: baseUrl,
   SLACK_BASE_URL: z._default(baseUrl, 'https://slack.com'),
   MICROSOFT_LOGIN_BASE_URL: z._default(baseUrl, 'https://login.microsoftonline.com'),

@@ -7,11 +7,13 @@ import * as generateOauthUrl from '../../functions/generate-oauth-url.ts';
 import * as integrations from '../../functions/integrations.ts';
 import * as meta from '../../functions/meta.ts';
 import * as msteamsCallback from '../../functions/msteams-callback.ts';
+import * as publishEvents from '../../functions/publish-events.ts';
 import * as slackAuthorize from '../../functions/slack-authorize.ts';
 import * as slackCallback from '../../functions/slack-callback.ts';
 import * as slackEvents from '../../functions/slack-events.ts';
 import * as start from '../../functions/start.ts';
 import * as sweep from '../../functions/sweep.ts';
+import type { EventBus } from '../../lib/events/event-bus.ts';
 import { FlowFailure } from '../../lib/flow/flow-failure.ts';
 import { composeSlackCallback } from '../../lib/flow/slack-callback-deps.ts';
 import { composeTeamsCallback } from '../../lib/flow/teams-callback-deps.ts';
@@ -30,12 +32,14 @@ import { createTables, localTables } from './create-tables.ts';
 import { openDataFolder } from './data-folder.ts';
 import { localClientConfig, startEmbeddedDynamoDb } from './embedded-dynamodb.ts';
 import { createFileKeyWrapper, generateWrappingKey } from './file-key-wrapper.ts';
+import { createLocalBus } from './local-bus.ts';
 import type { LocalConfig } from './local-config.ts';
 import { ensureLocalEnvironment, pretendEntraApp, pretendSlackApp } from './local-environment.ts';
 import { confirmationUrl } from './playground/forms.ts';
 import { createPlayground } from './playground/playground.ts';
 import { startPretendMicrosoft } from './pretend-microsoft/server.ts';
 import { startPretendSlack } from './pretend-slack/server.ts';
+import { createTableStream } from './table-stream.ts';
 
 export interface LocalService {
   readonly url: string;
@@ -82,6 +86,8 @@ export async function startLocalService(config: LocalConfig, log: Log): Promise<
         : error;
     });
     const db: Database = { client: documentClient(client), tables: localTables };
+    const bus = createLocalBus(log);
+    closers.push(publishWrites(db, dynamodbEndpoint, bus, log));
     const keyWrapper = createFileKeyWrapper(await folder.readOrCreate('wrapping-key', generateWrappingKey));
     const pretendSlack = await pretend(config, closers);
     const pretendMicrosoft = await pretendedMicrosoft(config, closers);
@@ -162,6 +168,7 @@ export async function startLocalService(config: LocalConfig, log: Log): Promise<
       ...(pretendMicrosoft && { pretendMicrosoftUrl: pretendMicrosoft.url }),
       callApi: apiCaller(server.url, apiKey),
       dumpRows: () => dumpRows(db),
+      events: bus.latest,
     });
     await folder.advertise({ dynamodbEndpoint, apiUrl: server.url });
     return {
@@ -179,6 +186,31 @@ export async function startLocalService(config: LocalConfig, log: Log): Promise<
     await close();
     throw error;
   }
+}
+
+/** Hands what is written to the function that publishes it, as the table's stream does on AWS. @returns what ends that */
+function publishWrites(db: Database, endpoint: string, bus: EventBus, log: Log): () => Promise<void> {
+  // Another client, so that reading is not watched.
+  const client = new DynamoDBClient(localClientConfig(endpoint));
+  const reader: Database = { ...db, client: documentClient(client) };
+  const stream = createTableStream({
+    tableName: db.tables.connections,
+    reader: reader.client,
+    handler: publishEvents.createHandler(
+      publishEvents.compose({
+        db: reader,
+        bus,
+        log,
+        reportLost: (lost) => log.warn('connections lost', { ...lost }),
+      }),
+    ),
+    log,
+  });
+  stream.watch(db.client);
+  return async () => {
+    await stream.close();
+    client.destroy();
+  };
 }
 
 function isUnreachable(error: unknown): boolean {

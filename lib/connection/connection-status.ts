@@ -21,7 +21,11 @@ interface ConnectionStatus {
 /** How a connection stands: as its grant does, once it has one. Connections that share a grant stand and fall together. */
 export function statusOf(connection: Connection, grant: GrantState | undefined): ConnectionStatus {
   const { status, statusReason } = connection;
-  if (status === 'pending') return { status, statusReason, verifiedAt: undefined };
+  return status === 'pending' ? { status, statusReason, verifiedAt: undefined } : statusByGrant(grant);
+}
+
+/** How every connection of a grant stands. */
+export function statusByGrant(grant: GrantState | undefined): ConnectionStatus {
   if (!grant) return { status: 'reauthorization_required', statusReason: 'grant_missing', verifiedAt: undefined };
   return {
     status: grant.status === 'revoking' ? 'revoked' : grant.status,

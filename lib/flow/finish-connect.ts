@@ -12,12 +12,12 @@ import { hashOf, randomToken } from '../crypto.ts';
 import { type Endpoint, type EndpointTarget, endpointIdentifierOf } from '../endpoint/endpoint.ts';
 import { keepWhileConnected } from '../endpoint/keep-while-connected.ts';
 import { sealWebhookUrl } from '../endpoint/webhook-url.ts';
-import { type Account, grantIdOf, type Token } from '../grant/grant.ts';
+import { type Account, grantIdOf } from '../grant/grant.ts';
 import { revokeUnstoredToken } from '../grant/revoke-if-unshared.ts';
-import { sealToken } from '../grant/token-vault.ts';
 import type { Integration } from '../integration/integration.ts';
 import type { FinishableFlow, Flow, FlowOutcome } from './flow.ts';
 import { FlowFailure } from './flow-failure.ts';
+import { type GrantedPart, grantRow, isBeingRevoked, markUserGrant } from './grant-rows.ts';
 import type { Granted } from './granted.ts';
 import { keepNewestTokens } from './keep-newest-tokens.ts';
 import { connectionKeyOf, subjectOf } from './subject.ts';
@@ -245,68 +245,30 @@ async function storeGrants(
   const { environmentId, integrationId, flowId } = flow;
   // An app-only grant holds no token, so it reflects this moment and not the sign-in, which may be hours old.
   const asOf = granted.appOnly ? deps.now() : flow.asOf;
-  const store = async (token: Token | undefined, scopes: readonly string[], userId?: string) => {
-    const grantId = grantIdOf(integrationId, granted.account.id, userId);
-    const bot = userId === undefined ? granted.bot : undefined;
+  const store = async (part: GrantedPart) => {
+    const grantId = grantIdOf(integrationId, granted.account.id, part.userId);
     await deps.grants.addReference(environmentId, grantId, subjectKey, { asOf });
-    const sealVersion = `${flowId}.${asOf}`;
-    const kept = token
-      ? ({ credential: 'token', ...(await sealToken(deps.vault, environmentId, grantId, token, sealVersion)) } as const)
-      : ({ credential: 'app_only', token: '', sealVersion } as const);
-    const grant = {
-      grantId,
-      environmentId,
-      integrationId,
-      providerId: integration.providerId,
-      account: granted.account,
-      userId,
-      source: 'flow' as const,
-      ...kept,
-      scopes: [...scopes],
-      status: 'active' as const,
-      appId: bot?.appId,
-      botUserId: bot?.botUserId,
-      botId: bot?.botId,
-      enterpriseUrl: bot?.enterpriseUrl,
-      asOf,
-      flowId,
-    };
+    const grant = await grantRow(deps.vault, integration, granted, part, { asOf, flowId });
     if (await deps.grants.putIfNewer(grant, deps.now())) return grantId;
     if (await deps.grants.renew(environmentId, grantId)) return grantId;
     const current = await deps.grants.get(environmentId, grantId);
     // The token may be the one that is being revoked: a later hit tries it before it is stored.
-    if (current?.status === 'revoking' && (current.revokingUntil ?? 0) > deps.now()) throw new GrantBusyError();
+    if (isBeingRevoked(current, deps.now())) throw new GrantBusyError();
     await deps.grants.removeReference(environmentId, grantId, subjectKey, { asOf });
     throw new FlowFailure('deleted_meanwhile');
   };
   const { bot, user, appOnly } = granted;
-  const withUser = user?.token !== undefined && flow.userScopes.length > 0;
-  if (withUser) await addUserGrant(deps, granted, { environmentId, integrationId, subjectKey, asOf }, user.userId);
+  const person = user?.token && flow.userScopes.length > 0 ? user : undefined;
+  if (person) {
+    const ofAccount = await markUserGrant(deps.grants, integration, granted, person.userId, { subjectKey, asOf });
+    if (isBeingRevoked(ofAccount, deps.now())) throw new GrantBusyError();
+  }
+  const main = bot ?? (appOnly && { token: undefined, scopes: [] });
   return {
     asOf,
-    grantId: bot ? await store(bot.token, bot.scopes) : appOnly && (await store(undefined, [])),
-    userGrantId: withUser ? await store(user.token, user.scopes, user.userId) : undefined,
+    grantId: main && (await store({ token: main.token, scopes: main.scopes })),
+    userGrantId: person && (await store({ token: person.token, scopes: person.scopes, userId: person.userId })),
   };
-}
-
-/**
- * Whoever uninstalls an app ends the tokens of its users as well, so it is said beside the account's grant that there
- * is one. Writing that grant, or renewing it, comes after: its version changes for whoever has not seen the mark.
- */
-async function addUserGrant(
-  deps: FinishDeps,
-  { account, bot }: Granted,
-  at: { environmentId: string; integrationId: string; subjectKey: string; asOf: number },
-  userId: string,
-): Promise<void> {
-  const { environmentId, integrationId, subjectKey } = at;
-  const grantId = grantIdOf(integrationId, account.id);
-  const userGrantId = grantIdOf(integrationId, account.id, userId);
-  await deps.grants.addReference(environmentId, userGrantId, subjectKey, at);
-  await deps.grants.addUserGrant(environmentId, grantId, userGrantId, at);
-  if (bot || (await deps.grants.renew(environmentId, grantId))) return;
-  const grant = await deps.grants.get(environmentId, grantId);
-  if (grant?.status === 'revoking' && (grant.revokingUntil ?? 0) > deps.now()) throw new GrantBusyError();
 }
 
 /** A revocation of the account's token is under way; the flow goes on when it is over. */

@@ -1,9 +1,9 @@
 import type { Installation } from '@slack/oauth';
 import { type Connection, derivedIdentifier, fence, installKeyOf, leftBehind } from '../connection/connection.ts';
 import { randomToken } from '../crypto.ts';
+import { type GrantedPart, grantRow, isBeingRevoked, markUserGrant } from '../flow/grant-rows.ts';
 import type { Granted } from '../flow/granted.ts';
-import type { Grant, Token } from '../grant/grant.ts';
-import { sealToken } from '../grant/token-vault.ts';
+import type { Grant } from '../grant/grant.ts';
 import type { Integration } from '../integration/integration.ts';
 import { grantedOf } from '../providers/slack/granted-of.ts';
 import {
@@ -25,13 +25,6 @@ interface Install {
   readonly flowId: string;
 }
 
-/** What an install gives: the account's bot, or a person's own token. */
-interface Part {
-  readonly token: Token;
-  readonly scopes: readonly string[];
-  readonly userId?: string | undefined;
-}
-
 const maxRounds = 8;
 
 /**
@@ -50,53 +43,21 @@ export async function storeInstallation(deps: InstallationDeps, given: Installat
   const install: Install = { integration, granted, details, asOf: deps.now(), flowId: randomToken(16) };
   const { bot, user } = granted;
   const person = user?.token && { token: user.token, scopes: user.scopes, userId: user.userId };
-  if (person) await markUserGrant(deps, install, person.userId);
+  if (person) {
+    const subjectKey = installKeyOf(integration.integrationId, granted.account.id, person.userId);
+    await markUserGrant(deps.grants, integration, granted, person.userId, { subjectKey, asOf: install.asOf });
+  }
   if (bot) await storePart(deps, install, bot);
   if (person) await storePart(deps, install, person);
 }
 
-/**
- * Whoever uninstalls an app ends the tokens of its users as well, so it is said beside the account's grant that there is
- * one. Writing that grant, or renewing it, comes after: its version changes for whoever has not seen the mark.
- */
-async function markUserGrant(deps: InstallationDeps, install: Install, userId: string): Promise<void> {
+async function storePart(deps: InstallationDeps, install: Install, part: GrantedPart): Promise<void> {
   const { environmentId, integrationId, grants } = deps;
-  const { account, bot } = install.granted;
-  const grantId = grantIdIn(deps, account.id);
-  const userGrantId = grantIdIn(deps, account.id, userId);
-  await grants.addReference(environmentId, userGrantId, installKeyOf(integrationId, account.id, userId), install);
-  await grants.addUserGrant(environmentId, grantId, userGrantId, install);
-  if (!bot) await grants.renew(environmentId, grantId);
-}
-
-async function storePart(deps: InstallationDeps, install: Install, part: Part): Promise<void> {
-  const { environmentId, integrationId, grants } = deps;
-  const { account, bot } = install.granted;
+  const { account } = install.granted;
   const grantId = grantIdIn(deps, account.id, part.userId);
   const subjectKey = installKeyOf(integrationId, account.id, part.userId);
   if (part.userId === undefined) await grants.addReference(environmentId, grantId, subjectKey, install);
-  const { asOf, flowId } = install;
-  const grant: Omit<Grant, 'version'> = {
-    grantId,
-    environmentId,
-    integrationId,
-    providerId: 'slack',
-    account,
-    userId: part.userId,
-    source: 'flow',
-    credential: 'token',
-    ...(await sealToken(deps.vault, environmentId, grantId, part.token, flowId)),
-    scopes: [...part.scopes],
-    status: 'active',
-    ...(part.userId === undefined && {
-      appId: bot?.appId,
-      botUserId: bot?.botUserId,
-      botId: bot?.botId,
-      enterpriseUrl: bot?.enterpriseUrl,
-    }),
-    asOf,
-    flowId,
-  };
+  const grant = await grantRow(deps.vault, install.integration, install.granted, part, install);
   if (!(await grants.putIfLater(grant, deps.now())) && !(await grants.renew(environmentId, grantId))) {
     await giveWay(deps, grant);
   }
@@ -106,7 +67,7 @@ async function storePart(deps: InstallationDeps, install: Install, part: Part): 
 /** There is no token to go on with: the one that came may be the one that is just being ended. */
 async function giveWay({ grants, now }: InstallationDeps, { environmentId, grantId }: Omit<Grant, 'version'>) {
   const current = await grants.get(environmentId, grantId);
-  if (current?.status === 'revoking' && (current.revokingUntil ?? 0) > now()) {
+  if (isBeingRevoked(current, now())) {
     throw new InstallationError('revocation_in_progress', 'A token of the account is being revoked; install once more');
   }
   throw new InstallationError('deleted_meanwhile', 'The installation was deleted meanwhile; install once more');
@@ -115,7 +76,7 @@ async function giveWay({ grants, now }: InstallationDeps, { environmentId, grant
 async function writeConnection(
   deps: InstallationDeps,
   { integration, granted, details, asOf, flowId }: Install,
-  { scopes, userId }: Part,
+  { scopes, userId }: GrantedPart,
   grantId: string,
   subjectKey: string,
 ): Promise<void> {

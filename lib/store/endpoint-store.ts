@@ -16,8 +16,8 @@ import { everyRow } from './list.ts';
 
 /** What is left of a deleted endpoint, for a day: it fences off older writers, and holds nothing of what it was. */
 const tombstoneSchema = z.object({ asOf: z.number(), deletedAt: z.number() });
-const rowSchema = z.union([tombstoneSchema, endpointSchema]);
-export type EndpointRow = z.infer<typeof rowSchema>;
+export const endpointRowSchema = z.union([tombstoneSchema, endpointSchema]);
+export type EndpointRow = z.infer<typeof endpointRowSchema>;
 
 /** Who writes, and the time of what the write reflects. */
 type Writer = Pick<Endpoint, 'asOf' | 'flowId'>;
@@ -49,7 +49,7 @@ const tombstoneSeconds = 24 * 60 * 60;
 export function dynamoEndpointStore(db: Database): EndpointStore {
   const TableName = db.tables.connections;
   const get = (environmentId: string, identifier: string) =>
-    getRow(db, 'connections', keyOf.endpoint(environmentId, identifier), rowSchema);
+    getRow(db, 'connections', keyOf.endpoint(environmentId, identifier), endpointRowSchema);
   return {
     get,
     async find(environmentId, identifier) {

@@ -44,8 +44,8 @@ export interface GrantStore {
   addReference(environmentId: string, grantId: string, subjectKey: string, at: { asOf: number }): Promise<void>;
   /** Takes a reference back, unless a newer exchange has renewed it. */
   removeReference(environmentId: string, grantId: string, subjectKey: string, at: { asOf: number }): Promise<void>;
-  /** The grant's references, a few at a time, in the order of their subjects' keys. */
-  references(environmentId: string, grantId: string, after?: string): Promise<Reference[]>;
+  /** The grant's references, a few at a time unless more are asked for, in the order of their subjects' keys. */
+  references(environmentId: string, grantId: string, after?: string, limit?: number): Promise<Reference[]>;
   /** Says, beside the grant of an account, that a person of the account has one too. */
   addUserGrant(environmentId: string, grantId: string, userGrantId: string, at: { asOf: number }): Promise<void>;
   removeUserGrant(environmentId: string, grantId: string, userGrantId: string, at: { asOf: number }): Promise<void>;
@@ -98,7 +98,12 @@ export interface Verification {
 
 export type Announcement = Required<Pick<Grant, 'asOf' | 'flowId' | 'revokingUntil' | 'revocation' | 'dueAt'>>;
 
-const referenceSchema = z.object({ subjectKey: z.string(), asOf: z.number() });
+const referenceSchema = z.object({
+  subjectKey: z.string(),
+  asOf: z.number(),
+  /** `asOf` of its first writer: what the grant went through before did not happen to the connection. */
+  since: z.optional(z.number()),
+});
 /** Of a connection to a grant that it uses. */
 export type Reference = z.infer<typeof referenceSchema>;
 
@@ -130,17 +135,13 @@ export function dynamoGrantStore(db: Database): GrantStore {
     );
     return written !== undefined;
   }
-  async function putUnlessRenewed(key: RowKey, row: Reference | UserGrantMark): Promise<void> {
-    await ifConditionHolds(
-      db.client.send(
-        new PutCommand({
-          TableName,
-          Item: { ...key, schemaVersion, ...row },
-          ConditionExpression: notRenewed,
-          ExpressionAttributeValues: { ':asOf': row.asOf },
-        }),
-      ),
-    );
+  async function putUnlessRenewed(
+    Key: RowKey,
+    row: Reference | UserGrantMark,
+    setIfAbsent: Partial<Reference> = {},
+  ): Promise<void> {
+    const update = updateOf({ set: { schemaVersion, ...row }, setIfAbsent, condition: notRenewed });
+    await ifConditionHolds(db.client.send(new UpdateCommand({ TableName, Key, ...update })));
   }
   async function deleteUnlessRenewed(Key: RowKey, asOf: number): Promise<void> {
     await ifConditionHolds(
@@ -149,6 +150,7 @@ export function dynamoGrantStore(db: Database): GrantStore {
           TableName,
           Key,
           ConditionExpression: notRenewed,
+          ExpressionAttributeNames: { '#asOf': 'asOf' },
           ExpressionAttributeValues: { ':asOf': asOf },
         }),
       ),
@@ -220,14 +222,14 @@ export function dynamoGrantStore(db: Database): GrantStore {
       return renewed !== undefined;
     },
     addReference: (environmentId, grantId, subjectKey, { asOf }) =>
-      putUnlessRenewed(keyOf.reference(environmentId, grantId, subjectKey), { subjectKey, asOf }),
+      putUnlessRenewed(keyOf.reference(environmentId, grantId, subjectKey), { subjectKey, asOf }, { since: asOf }),
     removeReference: (environmentId, grantId, subjectKey, { asOf }) =>
       deleteUnlessRenewed(keyOf.reference(environmentId, grantId, subjectKey), asOf),
-    references: (environmentId, grantId, after) =>
+    references: (environmentId, grantId, after, limit = referencesAtOnce) =>
       rowsBeside(
         referenceSchema,
         keyOf.reference(environmentId, grantId, ''),
-        referencesAtOnce,
+        limit,
         after === undefined ? undefined : keyOf.reference(environmentId, grantId, after),
       ),
     addUserGrant: (environmentId, grantId, userGrantId, { asOf }) =>
@@ -428,7 +430,7 @@ const notRefreshing = `(${nobodyRefreshes} OR #refresh.#until <= :asOf)`;
 const isLivingRow = '#status IN (:active, :dead)';
 const livingStatuses = { active: 'active', dead: 'reauthorization_required' } as const;
 
-const notRenewed = 'attribute_not_exists(pk) OR asOf <= :asOf';
+const notRenewed = 'attribute_not_exists(pk) OR #asOf <= :asOf';
 
 /** Removed unless the new grant has them: a grant never keeps parts of the one before. */
 const optional = {

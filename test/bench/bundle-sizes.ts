@@ -20,6 +20,7 @@ const budgets: Readonly<Record<FunctionName, number>> = {
   'slack-events': 369_000,
   'channel-endpoints': 369_000,
   meta: 30_000,
+  'publish-events': 320_000,
 };
 
 /** Bytes of the document that stands beside `meta`; it grows with every route, and is read only when somebody asks for it. */
@@ -31,6 +32,12 @@ const unwanted: Partial<Record<FunctionName, readonly string[]>> = {
   'generate-oauth-url': ['node_modules/@slack/', 'node_modules/@azure/msal', 'node_modules/@aws-sdk/client-sts'],
   'slack-callback': ['node_modules/@azure/msal', 'node_modules/@aws-sdk/client-sts'],
   integrations: ['node_modules/@azure/msal', 'node_modules/@aws-sdk/client-sts'],
+  'publish-events': [
+    'node_modules/@slack/',
+    'node_modules/@azure/msal',
+    'node_modules/@aws-sdk/client-kms',
+    'lib/vault/',
+  ],
 };
 
 const folder = mkdtempSync(join(tmpdir(), 'chat-connect-sizes-'));

@@ -587,7 +587,7 @@ describe('a flow of Slack’s whose integration is deleted', () => {
     const before = revocations();
     const slow = startInstance(service);
     slow.before(
-      ({ name, input }) => name === 'PutItemCommand' && String(input.Item?.sk).startsWith('REF#'),
+      ({ name, input }) => name === 'UpdateItemCommand' && String(input.Key?.sk).startsWith('REF#'),
       () => remove(environment),
     );
 

@@ -15,7 +15,7 @@ let service: TestService;
 let tools: ReturnType<typeof tokenTools>;
 
 beforeEach(async () => {
-  service = await startTestService();
+  service = await startTestService({ withEvents: true });
   tools = tokenTools(service);
 });
 
@@ -61,6 +61,7 @@ async function seenBy({ environment }: World, subscriberId: string, identifier: 
   const listed = await service.connections(environment, `&subscriberId=${subscriberId}`);
   const { status, json } = await service.api(environment.apiKey, 'POST', `${collection}/${identifier}/token`);
   const { accessToken = '', expiresAt: __, ...token } = json.data ?? {};
+  const events = (await service.events()).filter(({ environmentId }) => environmentId === environment.environmentId);
   const row = await dynamoConnectionStore(service.db).find(environment.environmentId, identifier);
   return {
     shown,
@@ -68,6 +69,7 @@ async function seenBy({ environment }: World, subscriberId: string, identifier: 
     endpoints: await service.endpoints(environment, `&subscriberId=${subscriberId}`),
     token: { status, ...token, reason: json.reason, works: await tools.worksAtSlack(accessToken) },
     approverId: row?.approverId,
+    events: events.filter(({ data }) => data.subscriberId === subscriberId),
   };
 }
 
@@ -236,6 +238,7 @@ describe.each([
     const before = await seenBy(world, 'ann', 'anns');
     expect(before).toMatchObject({ shown: { status: 'active' }, token: { works: true } });
     expect(before.endpoints).toHaveLength(3);
+    expect(before.events.map(({ type }) => type)).toContain('connection.created');
 
     await acts[act]?.(world);
     const atOnce = await seenBy(world, 'ann', 'anns');

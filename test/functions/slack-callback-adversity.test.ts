@@ -36,7 +36,7 @@ const isUpdateTo = (status: string) => (command: Command) =>
 
 describe('two people of one workspace', () => {
   it.each<[string, (command: Command) => boolean]>([
-    ['reference', ({ input }) => String(input.Item?.sk ?? '').startsWith('REF#')],
+    ['reference', ({ name, input }) => name === 'UpdateItemCommand' && String(input.Key.sk).startsWith('REF#')],
     ['grant', ({ input }) => input.Key?.sk === 'GRANT'],
     ['connection', ({ input }) => input.Item?.sk === 'CONN'],
   ])('keep a grant that can be used when one moves away before the other’s %s is written', async (_name, isWrite) => {

@@ -248,7 +248,7 @@ export function describeGrantStore(database: () => Database): void {
 
         await grants.removeReference(environmentId, grantId, 'subject-1', { asOf: builtAt });
 
-        expect(before).toEqual([{ subjectKey: 'subject-1', asOf: builtAt }]);
+        expect(before).toEqual([{ subjectKey: 'subject-1', asOf: builtAt, since: builtAt }]);
         expect(await grants.references(environmentId, grantId)).toEqual([]);
       });
 
@@ -287,6 +287,19 @@ export function describeGrantStore(database: () => Database): void {
         await grants.removeReference(environmentId, grantId, 'subject-1', { asOf: builtAt + 4 });
 
         expect(await grants.references(environmentId, grantId)).toHaveLength(1);
+      });
+
+      it('knows since when it has been there, until it is taken back', async () => {
+        const { grants, grantId, environmentId } = setup();
+        const since = async () => (await grants.references(environmentId, grantId))[0]?.since;
+        await grants.addReference(environmentId, grantId, 'subject-1', { asOf: builtAt });
+        await grants.addReference(environmentId, grantId, 'subject-1', { asOf: builtAt + 5 });
+        const ofRenewed = await since();
+
+        await grants.removeReference(environmentId, grantId, 'subject-1', { asOf: builtAt + 5 });
+        await grants.addReference(environmentId, grantId, 'subject-1', { asOf: builtAt + 9 });
+
+        expect([ofRenewed, await since()]).toEqual([builtAt, builtAt + 9]);
       });
 
       it('is not made older by a late writer', async () => {

@@ -4,7 +4,7 @@ import type { TestService } from './service.ts';
 type Instance = ReturnType<typeof startInstance>;
 
 /** What happens at a step, which is a command to DynamoDB or a call to a provider. */
-export const endings = {
+const endings = {
   'ends before': 'killAt',
   'loses the answer of': 'failAfter',
   repeats: 'repeat',

@@ -33,11 +33,12 @@ const plant: Record<string, (service: TestService, text: string) => unknown> = {
   'a log line': ({ log }, text) => log.info('something', { of: { what: text } }),
   'an error or a page': ({ observe }, text) =>
     observe('/', { status: 200, isJson: false, headers: '', text: `<p>${text}</p>` }),
+  'an event': ({ stream }, text) => stream?.published.push({ text } as never),
   'another place': ({ places }, text) => places.push({ name: 'another place', read: () => [{ text }] }),
 };
 
 async function setup() {
-  const service = await startTestService();
+  const service = await startTestService({ withEvents: true });
   return { service, environment: await tokenTools(service).connected() };
 }
 

@@ -1,23 +1,32 @@
+import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import * as publishEvents from '../../functions/publish-events.ts';
 import * as sweep from '../../functions/sweep.ts';
 import { type ApiServer, startApiServer } from '../../infra/local/api-server.ts';
+import { localClientConfig } from '../../infra/local/embedded-dynamodb.ts';
 import { createFileKeyWrapper, generateWrappingKey } from '../../infra/local/file-key-wrapper.ts';
 import type { Issued } from '../../infra/local/issued.ts';
 import { composeHandlers, withoutAws } from '../../infra/local/local-service.ts';
 import { startPretendMicrosoft } from '../../infra/local/pretend-microsoft/server.ts';
 import type { PretendSlackApp } from '../../infra/local/pretend-slack/apps.ts';
 import { startPretendSlack } from '../../infra/local/pretend-slack/server.ts';
-import { fallbackFunction, routes } from '../../infra/routes.ts';
+import { createTableStream } from '../../infra/local/table-stream.ts';
+import { type FunctionName, fallbackFunction, routes } from '../../infra/routes.ts';
 import { generateApiKey, hashApiKey, type Permission, permissions } from '../../lib/environment/api-key.ts';
 import { createEnvironment } from '../../lib/environment/create-environment.ts';
+import type { Event } from '../../lib/events/event.ts';
+import type { EventBus } from '../../lib/events/event-bus.ts';
+import type { LostConnections } from '../../lib/events/lost-connections.ts';
+import type { StreamRecord } from '../../lib/events/row-change.ts';
 import type { Configurations, Credentials } from '../../lib/integration/integration.ts';
 import type { Log } from '../../lib/log.ts';
 import type { AwsAssertion } from '../../lib/providers/msteams/aws-assertion.ts';
 import type { IsFederated } from '../../lib/providers/msteams/federated-clients.ts';
 import { slackRedirectUri } from '../../lib/providers/slack/authorization-url.ts';
+import { documentClient } from '../../lib/store/aws-database.ts';
 import { dynamoApiKeyStore, dynamoEnvironmentStore } from '../../lib/store/environment-store.ts';
 import type { KeyWrapper } from '../../lib/vault/key-wrapper.ts';
 import { asDeployed } from './as-deployed.ts';
-import { testDatabase } from './embedded-store.ts';
+import { type TestDatabase, testDatabase } from './embedded-store.ts';
 import { leaksIn, type Place, rowsOf, secretsInRequest, secretsOfFlows } from './leaks.ts';
 
 interface LogLine {
@@ -57,6 +66,8 @@ export async function startTestService(
     /** Where the functions get tokens of their role; by default from nowhere, as on one machine. */
     isFederated?: IsFederated;
     awsAssertion?: (parts: { log: Log; now: () => number }) => AwsAssertion;
+    /** Publishes what is written, for `events()`. */
+    withEvents?: boolean;
   } = {},
 ) {
   const db = await testDatabase();
@@ -78,6 +89,13 @@ export async function startTestService(
   ];
   const isFederated = options.isFederated ?? (() => true);
   const awsAssertion = options.awsAssertion?.({ log, now }) ?? withoutAws(log);
+  const stream = options.withEvents ? publishWrites(db, log) : undefined;
+  places.push({ name: 'an event', read: () => stream?.published ?? [] });
+  const databaseOf = (name: FunctionName) => {
+    const database = asDeployed(db, name);
+    stream?.watch(database.client);
+    return database;
+  };
   const server: ApiServer = await startApiServer({
     port: 0,
     routes,
@@ -98,7 +116,7 @@ export async function startTestService(
           log,
           now,
         },
-        (name) => asDeployed(db, name),
+        databaseOf,
       ),
   });
 
@@ -215,7 +233,7 @@ export async function startTestService(
     /** One run of the schedule. */
     sweep: sweep.createHandler(
       sweep.compose({
-        db: asDeployed(db, 'sweep'),
+        db: databaseOf('sweep'),
         keyWrapper,
         slackBaseUrl: options.slackBaseUrl ?? slack.url,
         microsoftLoginBaseUrl: microsoft.url,
@@ -263,16 +281,57 @@ export async function startTestService(
     async endpoints(environment: TestEnvironment, query = ''): Promise<Answer['json'][]> {
       return (await api(environment.apiKey, 'GET', `/v1/channel-endpoints?limit=100${query}`)).json.data;
     },
+    /** Everything published so far, in order. */
+    async events(): Promise<readonly Event[]> {
+      await stream?.drained();
+      return stream?.published ?? [];
+    },
+    stream,
     /** @throws when a secret stands where none may */
     async close() {
+      await stream?.drained();
       const leaks = await leaksIn(places, [...secrets, ...slack.issued, ...microsoft.issued]);
       await server.close();
+      await stream?.close();
       await slack.close();
       await microsoft.close();
       await db.close();
       if (leaks.length > 0) throw new Error(`secrets have leaked:\n${leaks.join('\n')}`);
     },
   };
+}
+
+/** The function on the stream of what is written, and what came of it. */
+function publishWrites(db: TestDatabase, log: Log) {
+  const records: StreamRecord[] = [];
+  const published: Event[] = [];
+  const lost: LostConnections[] = [];
+  const handlerFor = (bus: EventBus) =>
+    publishEvents.createHandler(
+      publishEvents.compose({
+        db: asDeployed(db, 'publish-events'),
+        bus,
+        log,
+        reportLost: (each) => lost.push(each),
+      }),
+    );
+  const publish = handlerFor({
+    async publish(events) {
+      published.push(...events);
+      return events.length;
+    },
+  });
+  const stream = createTableStream({
+    tableName: db.tables.connections,
+    reader: documentClient(new DynamoDBClient(localClientConfig(db.endpoint))),
+    handler: (batch) => {
+      records.push(...(batch as { Records: StreamRecord[] }).Records);
+      return publish(batch);
+    },
+    log,
+  });
+  stream.watch(db.client);
+  return { ...stream, handlerFor, records, published, lost };
 }
 
 function recordingLog(lines: LogLine[]): Log {

@@ -55,7 +55,7 @@ export function sendPage(
 <html lang="en">
 <head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>${title}</title><style>${new Html(style)}</style></head>
 <body>
-<header><strong>Chat Connect</strong><a href="/">Playground</a><a href="/playground/rows">What is stored</a>${pretendSlackUrl !== undefined && html`<a href="${pretendSlackUrl}">Pretend Slack</a>`}${pretendMicrosoftUrl !== undefined && html`<a href="${pretendMicrosoftUrl}">Pretend Microsoft</a>`}</header>
+<header><strong>Chat Connect</strong><a href="/">Playground</a><a href="/playground/rows">What is stored</a><a href="/playground/events">Events</a>${pretendSlackUrl !== undefined && html`<a href="${pretendSlackUrl}">Pretend Slack</a>`}${pretendMicrosoftUrl !== undefined && html`<a href="${pretendMicrosoftUrl}">Pretend Microsoft</a>`}</header>
 <main>
 <h1>${title}</h1>
 ${content}

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import * as z from 'zod/mini';
 import { isLoopback } from '../../../lib/config.ts';
+import type { Event } from '../../../lib/events/event.ts';
 import { type Html, html } from '../pretend-slack/html.ts';
 import {
   apiPaths,
@@ -23,6 +24,7 @@ import {
   connectionsTable,
   endpointRow,
   endpointsTable,
+  eventsContent,
   integrationRow,
 } from './tables.ts';
 
@@ -38,6 +40,8 @@ export interface PlaygroundOptions {
   callApi(method: string, path: string, body?: unknown): Promise<ApiAnswer>;
   /** Every row of both tables. */
   dumpRows(): Promise<readonly TableRows[]>;
+  /** What was published last, the newest first. */
+  events(): readonly Event[];
 }
 
 interface ApiAnswer {
@@ -82,6 +86,8 @@ export function createPlayground(options: PlaygroundOptions) {
       sendPage(response, options, 200, 'What is stored', rowsContent(await options.dumpRows()));
     } else if (method === 'GET' && path === '/playground/channels') {
       await showChannels(response, new URLSearchParams(query).get('connection') ?? '');
+    } else if (method === 'GET' && path === '/playground/events') {
+      sendPage(response, options, 200, 'Events', eventsContent(options.events()));
     } else sendText(response, 404, 'There is no such page. The playground is at /');
     return true;
   };

@@ -1,4 +1,5 @@
 import * as z from 'zod/mini';
+import type { Event } from '../../../lib/events/event.ts';
 import { type Html, html } from '../pretend-slack/html.ts';
 
 const nullableText = z.nullish(z.string());
@@ -73,6 +74,20 @@ export function channelsTable(channels: readonly Channel[]): Html {
     ['Name', 'Type', 'Id'],
     channels.map(({ name, type, id }) => [html`${name}`, html`${type}`, code(id)]),
   );
+}
+
+export function eventsContent(events: readonly Event[]): Html {
+  return html`<p>What your backend would be told through EventBridge: the latest 100 events since this process began, the newest first. docs/events.md says what each means.</p>
+<section>${table(
+    'None yet. Connect a workspace or tenant, then look again.',
+    ['Time', 'Event', 'About', 'Detail'],
+    events.map((event) => [
+      html`<time datetime="${event.time}">${event.time.slice(11, 23)} UTC</time>`,
+      html`${event.type}`,
+      code(event.data.identifier),
+      html`<details><summary>show</summary><pre>${JSON.stringify(event, null, 2)}</pre></details>`,
+    ]),
+  )}</section>`;
 }
 
 function whomFor({ subscriberId, contextKeys = [] }: Pick<Connection, 'subscriberId' | 'contextKeys'>): Html {

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { loadLocalConfig } from '../../../infra/local/local-config.ts';
 import { startPretendSlack } from '../../../infra/local/pretend-slack/server.ts';
 
@@ -99,6 +99,17 @@ describe('npm start', () => {
     expect(health.status).toBe(200);
     expect(JSON.parse(connect?.stdout ?? '').data.url).toMatch(/^http:\/\/localhost:\d+\/oauth\/v2\/authorize\?/);
     expect(JSON.parse(list?.stdout ?? '')).toMatchObject({ data: [], totalCount: 0 });
+  });
+
+  it('publishes what happens: in its output and on a page of the playground', async () => {
+    const run = await start();
+    await fetch(await allow(await oauthUrl(run)));
+
+    await vi.waitFor(() => expect(run.output()).toMatch(/ event connection\.created detail=\{"version":1,/));
+    const page = await (await fetch(`${run.url}/playground/events`)).text();
+
+    expect(page).toContain('connection.created');
+    expect(page).toContain('T0ACME0001');
   });
 
   it('keeps connections over a restart, with the same API key', async () => {

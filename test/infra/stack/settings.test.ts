@@ -10,7 +10,7 @@ function settingsOf(context: Record<string, unknown>) {
 
 describe('readSettings', () => {
   it('has a default for everything', () => {
-    expect(settingsOf({})).toEqual({ stackName: 'ChatConnect' });
+    expect(settingsOf({})).toEqual({ stackName: 'ChatConnect', lostConnectionsThreshold: 10 });
   });
 
   it('reads the text of the command line and the values of cdk.json', () => {
@@ -18,7 +18,12 @@ describe('readSettings', () => {
     const json = settingsOf({ slackBaseUrl: 'https://slack.example.com:8443', flowTtlSeconds: 300, stackName: 'a-1' });
 
     expect(typed).toMatchObject({ publicUrl: 'https://connect.example.com', flowTtlSeconds: 60 });
-    expect(json).toEqual({ slackBaseUrl: 'https://slack.example.com:8443', flowTtlSeconds: 300, stackName: 'a-1' });
+    expect(json).toEqual({
+      slackBaseUrl: 'https://slack.example.com:8443',
+      flowTtlSeconds: 300,
+      stackName: 'a-1',
+      lostConnectionsThreshold: 10,
+    });
   });
 
   it.each([
@@ -37,6 +42,9 @@ describe('readSettings', () => {
     ['flowTtlSeconds', 'five', /from 1 to 300/],
     ['flowTtlSeconds', '', /from 1 to 300/],
     ['stackName', 'chat_connect', /letters, digits and -/],
+    ['lostConnectionsThreshold', '0', /a whole number from 1/],
+    ['lostConnectionsThreshold', '', /a whole number from 1/],
+    ['alarmTopicArn', 'on-call', /ARN of an SNS topic/],
   ])('refuses %s %j and says why', (name, value, reason) => {
     expect(() => settingsOf({ [name]: value })).toThrow(reason);
     expect(() => settingsOf({ [name]: value })).toThrow(`context ${name}: `);

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { functionNames } from '../../../infra/functions.ts';
 import { type FunctionName, fallbackFunction, routes } from '../../../infra/routes.ts';
 import { connectionsTable, flowsTable, type TableSchema } from '../../../lib/store/tables.ts';
-import { render, type Statement, synthesize, testApp } from './synthesized.ts';
+import { render, type Statement, type Synthesized, synthesize, testApp } from './synthesized.ts';
 
 /**
  * The logical ids of what holds data. They must never change: CloudFormation would make an empty table and a key that
@@ -18,6 +18,8 @@ const flowsId = 'TablesFlowsFD764762';
 const synthesized = synthesize();
 const { template, resources, ofType, functionResource, environmentOf, permissionsOf } = synthesized;
 const apiId = ofType('AWS::ApiGatewayV2::Api')[0]?.[0];
+const eventBusId = ofType('AWS::Events::EventBus')[0]?.[0];
+const lostEventsId = ofType('AWS::SQS::Queue')[0]?.[0];
 
 describe('the app', () => {
   it('passes cdk-nag', () => {
@@ -232,6 +234,15 @@ describe('the functions', () => {
       ...unwraps,
     ],
     meta: [],
+    'publish-events': [
+      ...connections('GetItem', 'Query'),
+      ...on(
+        ['DescribeStream', 'GetRecords', 'GetShardIterator', 'ListStreams'].map((action) => `dynamodb:${action}`),
+        `${connectionsId}.StreamArn`,
+      ),
+      `Allow events:PutEvents ${eventBusId}.Arn`,
+      `Allow sqs:SendMessage ${lostEventsId}.Arn`,
+    ],
   };
 
   const everywhere = { PUBLIC_URL: `${apiId}.ApiEndpoint` };
@@ -249,10 +260,17 @@ describe('the functions', () => {
     'slack-events': { ...everywhere, ...tables, VAULT_KEY_ARN: `${vaultKeyId}.Arn` },
     'channel-endpoints': { ...everywhere, ...tables, VAULT_KEY_ARN: `${vaultKeyId}.Arn` },
     meta: everywhere,
+    'publish-events': {
+      ...everywhere,
+      CONNECTIONS_TABLE: connectionsId,
+      EVENT_BUS_NAME: String(eventBusId),
+      METRICS_NAMESPACE: 'ChatConnect',
+    },
   };
 
-  it('are those of the route table and of the schedule, and no others', () => {
-    const routed = new Set<FunctionName>([...routes.map((route) => route.function), fallbackFunction, 'sweep']);
+  it('are those of the route table, of the schedule and of the stream, and no others', () => {
+    const httpFunctions = [...routes.map((route) => route.function), fallbackFunction];
+    const routed = new Set<FunctionName>([...httpFunctions, 'sweep', 'publish-events']);
 
     expect(new Set(functionNames)).toEqual(routed);
     template.resourceCountIs('AWS::Lambda::Function', routed.size);
@@ -264,8 +282,9 @@ describe('the functions', () => {
 
     it('runs on Node.js 24 and ARM, within the time that its caller waits', () => {
       expect(properties).toMatchObject({ Runtime: 'nodejs24.x', Architectures: ['arm64'], Handler: 'index.handler' });
-      // API Gateway waits for 30 s; the schedule comes again each minute.
-      expect(properties['Timeout']).toBeLessThanOrEqual(name === 'sweep' ? 60 : 29);
+      // API Gateway waits for 30 s; the schedule comes again each minute; the stream waits.
+      const longest = { sweep: 60, 'publish-events': 120 } as Partial<Record<FunctionName, number>>;
+      expect(properties['Timeout']).toBeLessThanOrEqual(longest[name] ?? 29);
       expect(properties).not.toHaveProperty('TracingConfig');
     });
 
@@ -291,7 +310,7 @@ describe('the functions', () => {
       expect(users).toEqual([name]);
     });
 
-    if (name === 'sweep') return;
+    if (name === 'sweep' || name === 'publish-events') return;
     it('can be called by the API alone, for its routes alone', () => {
       const callers = ofType('AWS::Lambda::Permission')
         .map(([, permission]) => permission.Properties)
@@ -341,6 +360,105 @@ describe('the functions', () => {
         expect(value).not.toMatch(/xox[a-z]-|-----BEGIN|AKIA|[A-Za-z0-9+/=_-]{40,}/);
       }
     }
+  });
+});
+
+describe('publishing events', () => {
+  const [[, mapping] = []] = ofType('AWS::Lambda::EventSourceMapping');
+
+  it('reads the stream of the connections table from its beginning, and again until it is taken', () => {
+    expect(mapping?.Properties).toMatchObject({
+      StartingPosition: 'TRIM_HORIZON',
+      FunctionResponseTypes: ['ReportBatchItemFailures'],
+      BisectBatchOnFunctionError: true,
+      MaximumRecordAgeInSeconds: 12 * 60 * 60,
+    });
+    expect(render(mapping?.Properties['EventSourceArn'])).toBe(`${connectionsId}.StreamArn`);
+    expect(render(mapping?.Properties['FunctionName'])).toBe(functionResource('publish-events').logicalId);
+    expect(mapping?.Properties).not.toHaveProperty('MaximumRetryAttempts');
+  });
+
+  it('is called by the stream alone', () => {
+    const { logicalId } = functionResource('publish-events');
+    const callers = ofType('AWS::Lambda::Permission').filter(
+      ([, { Properties }]) => render(Properties['FunctionName']) === `${logicalId}.Arn`,
+    );
+
+    expect(ofType('AWS::Lambda::EventSourceMapping')).toHaveLength(1);
+    expect(callers).toEqual([]);
+  });
+
+  it('names what was given up in an encrypted queue that keeps it', () => {
+    const destination = mapping?.Properties['DestinationConfig'] as { OnFailure: { Destination: unknown } } | undefined;
+
+    expect(render(destination?.OnFailure.Destination)).toBe(`${lostEventsId}.Arn`);
+    expect(resources[String(lostEventsId)]?.Properties).toMatchObject({
+      SqsManagedSseEnabled: true,
+      MessageRetentionPeriod: 14 * 24 * 60 * 60,
+    });
+  });
+
+  it('reads of the table only connections and grants', () => {
+    const roleId = render(functionResource('publish-events').properties['Role']).replace(/\.Arn$/, '');
+    const statements = ofType('AWS::IAM::Policy')
+      .filter(([, { Properties }]) => (Properties['Roles'] as unknown[]).some((role) => render(role) === roleId))
+      .flatMap(([, policy]) => (policy.Properties['PolicyDocument'] as { Statement: Statement[] }).Statement)
+      .filter((statement) => JSON.stringify(statement.Action).includes('GetItem'));
+
+    expect(statements).toMatchObject([
+      {
+        Condition: {
+          'ForAllValues:StringLike': { 'dynamodb:LeadingKeys': ['C#*', 'G#*'] },
+          Null: { 'dynamodb:LeadingKeys': 'false' },
+        },
+      },
+    ]);
+  });
+});
+
+describe('the alarms', () => {
+  const alarms = ({ ofType: of }: Synthesized) =>
+    of('AWS::CloudWatch::Alarm').map(([, { Properties }]) => Properties as Record<string, unknown>);
+
+  it('fire when many connections of one integration are lost, and when events were given up', () => {
+    const [lostConnections, lostEvents] = alarms(synthesized);
+
+    expect(lostConnections).toMatchObject({
+      Threshold: 10,
+      EvaluationPeriods: 1,
+      TreatMissingData: 'notBreaching',
+      ComparisonOperator: 'GreaterThanOrEqualToThreshold',
+      Metrics: [
+        {
+          Period: 300,
+          Expression:
+            'SELECT SUM(ConnectionsLost) FROM SCHEMA("ChatConnect", IntegrationId) GROUP BY IntegrationId ORDER BY SUM() DESC',
+        },
+      ],
+    });
+    expect(lostEvents).toMatchObject({
+      Namespace: 'AWS/SQS',
+      MetricName: 'ApproximateNumberOfMessagesVisible',
+      Statistic: 'Maximum',
+      Threshold: 1,
+    });
+  });
+
+  it('look at the metric of their own deployment, from the number that is set', () => {
+    const [lostConnections] = alarms(synthesize({ stackName: 'Staging', lostConnectionsThreshold: '3' }));
+
+    expect(lostConnections).toMatchObject({ Threshold: 3 });
+    expect(JSON.stringify(lostConnections)).toContain('SCHEMA(\\"Staging\\", IntegrationId)');
+  });
+
+  it('tell nobody, or the topic that is set', () => {
+    const topic = 'arn:aws:sns:eu-west-1:123456789012:on-call';
+
+    expect(alarms(synthesized).map((alarm) => alarm['AlarmActions'])).toEqual([undefined, undefined]);
+    expect(alarms(synthesize({ alarmTopicArn: topic })).map((alarm) => alarm['AlarmActions'])).toEqual([
+      [topic],
+      [topic],
+    ]);
   });
 });
 
@@ -406,6 +524,8 @@ describe('the outputs', () => {
       ConnectionsTableName: connectionsId,
       FlowsTableName: flowsId,
       VaultKeyArn: `${vaultKeyId}.Arn`,
+      EventBusName: String(eventBusId),
+      EventBusArn: `${eventBusId}.Arn`,
       MsteamsCallbackRoleArn: render(functionResource('msteams-callback').properties['Role']),
       ConfirmFlowRoleArn: render(functionResource('confirm-flow').properties['Role']),
       SweepRoleArn: render(functionResource('sweep').properties['Role']),

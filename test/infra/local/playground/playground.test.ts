@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { afterEach, describe, expect, it } from 'vitest';
 import { createPlayground, type PlaygroundOptions } from '../../../../infra/local/playground/playground.ts';
+import type { Event } from '../../../../lib/events/event.ts';
 
 const servers: Server[] = [];
 
@@ -53,6 +54,7 @@ async function setup(answers: Answers = {}, options: Partial<PlaygroundOptions> 
       return answer;
     },
     dumpRows: async () => [],
+    events: () => [],
     ...options,
   });
   const posted = () => calls.filter(({ method }) => method === 'POST');
@@ -546,6 +548,41 @@ describe('GET /playground/rows', () => {
     );
     expect(kinds).toEqual(['Environment: 1 row', 'Grant: 1 row', 'Reference to a grant: 1 row', 'Other: 1 row']);
     expect(body).toContain('Empty. Connect a workspace');
+  });
+});
+
+describe('GET /playground/events', () => {
+  it('shows what was published, as it was', async () => {
+    const event: Event = {
+      version: 1,
+      id: 'the-id',
+      type: 'endpoint.deleted',
+      time: '2026-11-02T09:15:31.204Z',
+      environmentId: 'env',
+      data: {
+        identifier: '<b>',
+        integrationIdentifier: 'slack',
+        providerId: 'slack',
+        subscriberId: 'user-1',
+        contextKeys: [],
+        type: 'slack_user',
+        connectionIdentifier: null,
+      },
+    };
+    const { port } = await setup({}, { events: () => [event] });
+
+    const { status, body } = await ask(port, '/playground/events');
+
+    expect(status).toBe(200);
+    expect(body).toContain('09:15:31.204 UTC');
+    expect(body).toContain('the-id');
+    expect(body).not.toContain('<b>');
+  });
+
+  it('says what to do while there is nothing', async () => {
+    const { port } = await setup();
+
+    expect((await ask(port, '/playground/events')).body).toContain('None yet. Connect');
   });
 });
 
