@@ -1,5 +1,5 @@
 import { botScopesOf } from '../../../lib/providers/slack/authorization-url.ts';
-import { type Html, html } from '../pretend-slack/html.ts';
+import { type Html, html } from '../html.ts';
 import type { Connection, Integration } from './tables.ts';
 
 export type FormName = 'connect' | 'link';

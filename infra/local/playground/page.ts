@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
-import { Html, html } from '../pretend-slack/html.ts';
+import { Html, html } from '../html.ts';
 
 const style = `
 :root { color-scheme: light dark; --ink: #1d1c1d; --paper: #ffffff; --ground: #f4f4f6; --soft: #5c5b60; --line: #dddde2; --field: #8a8992; --accent: #1a5fb4; --on-accent: #ffffff; --good: #0b7a4b; --bad: #b3261e; --code: #f4f4f6 }

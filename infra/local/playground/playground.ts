@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import * as z from 'zod/mini';
 import { isLoopback } from '../../../lib/config.ts';
 import type { Event } from '../../../lib/events/event.ts';
-import { type Html, html } from '../pretend-slack/html.ts';
+import { type Html, html } from '../html.ts';
 import {
   apiPaths,
   bodyOf,

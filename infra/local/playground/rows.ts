@@ -1,4 +1,4 @@
-import { type Html, html } from '../pretend-slack/html.ts';
+import { type Html, html } from '../html.ts';
 
 export interface TableRows {
   readonly table: string;

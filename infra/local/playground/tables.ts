@@ -1,6 +1,6 @@
 import * as z from 'zod/mini';
 import type { Event } from '../../../lib/events/event.ts';
-import { type Html, html } from '../pretend-slack/html.ts';
+import { type Html, html } from '../html.ts';
 
 const nullableText = z.nullish(z.string());
 

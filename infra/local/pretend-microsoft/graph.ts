@@ -1,8 +1,8 @@
+import { jsonReply, type Reply } from '../pretend-provider.ts';
 import { type App, type Apps, nameOf } from './apps.ts';
 import { type Account, accounts, type Tenant, tenants } from './directory.ts';
 import { GraphError, graphErrorBody } from './errors.ts';
 import { derivedGuid } from './ids.ts';
-import { jsonReply, type Reply } from './misbehaviour.ts';
 import { type AppToken, graphResource } from './token.ts';
 
 export interface GraphDeps {

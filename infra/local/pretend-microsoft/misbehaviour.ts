@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { jsonReply, type Reply, RulesInForce } from '../pretend-provider.ts';
 import { EntraError, entraErrorBody, GraphError, graphErrorBody } from './errors.ts';
 
 /** How a call goes wrong. Microsoft has done the work in `slow`, `drop_after` and `malformed`; nothing has happened in the others. */
@@ -40,43 +41,13 @@ export interface MisbehaviourRule {
   retryAfterSeconds?: number;
 }
 
-export interface Reply {
-  readonly status: number;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body: string;
-}
-
-/** The rules in force; the oldest one that matches and is not used up decides. */
-export class MisbehaviourRules {
-  #rules: MisbehaviourRule[] = [];
-
-  add(rule: MisbehaviourRule): void {
-    this.#rules.push({ ...rule });
-  }
-
-  clear(): void {
-    this.#rules = [];
-  }
-
-  take(call: CallDescription): MisbehaviourRule | undefined {
-    const rule = this.#rules.find(
-      ({ on = call.kind, grantType = call.grantType, clientId = call.clientId, times = 1 }) =>
-        on === call.kind && grantType === call.grantType && clientId === call.clientId && times > 0,
-    );
-    if (rule?.times !== undefined) {
-      rule.times -= 1;
-    }
-    return rule;
-  }
-}
-
-export function jsonReply(body: unknown, status = 200, headers: Record<string, string> = {}): Reply {
-  return {
-    status,
-    headers: { 'content-type': 'application/json; charset=utf-8', 'cache-control': 'no-store', ...headers },
-    body: JSON.stringify(body),
-  };
-}
+export const misbehaviourRules = () =>
+  new RulesInForce<MisbehaviourRule, CallDescription>(
+    ({ on, grantType, clientId }, call) =>
+      (on === undefined || on === call.kind) &&
+      (grantType === undefined || grantType === call.grantType) &&
+      (clientId === undefined || clientId === call.clientId),
+  );
 
 /** Undefined means: no answer, destroy the socket. */
 export async function misbehave(

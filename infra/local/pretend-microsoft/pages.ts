@@ -1,4 +1,5 @@
-import { Html, html } from '../pretend-slack/html.ts';
+import { Html, html } from '../html.ts';
+import { pretendPage } from '../pretend-provider.ts';
 import type { ConsentRequest } from './admin-consent.ts';
 import { type App, type Apps, nameOf } from './apps.ts';
 import type { AuthorizationRequest } from './authorize.ts';
@@ -37,22 +38,7 @@ const style = new Html(`
   :focus-visible { outline: 3px solid #0067b8; outline-offset: 2px; }
 `);
 
-function page(title: string, content: Html): string {
-  return html`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${title} · pretend Microsoft</title>
-<style>${style}</style>
-</head>
-<body>
-<header role="note"><strong>Pretend Microsoft.</strong> A stand-in for Microsoft on this computer. Nothing here reaches Microsoft.</header>
-<main>${content}</main>
-</body>
-</html>
-`.text;
-}
+const page = (title: string, content: Html) => pretendPage('Microsoft', style, title, content);
 
 export function consentPage(request: ConsentRequest, preselected: Account): string {
   const { app, roles, scope, redirectUri } = request;

@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { type Issued, secretsIn } from '../issued.ts';
 import { listenOnLocalhost } from '../listen-on-localhost.ts';
+import { jsonReply, type Reply } from '../pretend-provider.ts';
 import { decideConsent, parseConsentRequest } from './admin-consent.ts';
 import { Apps, type PretendMicrosoftApp } from './apps.ts';
 import { decideSignIn, parseAuthorizationRequest, refuseSignIn } from './authorize.ts';
@@ -16,13 +17,11 @@ import { Keys } from './keys.ts';
 import { instanceDiscovery, openIdConfiguration } from './metadata.ts';
 import {
   type CallKind,
-  jsonReply,
   type MisbehaviourKind,
   type MisbehaviourRule,
-  MisbehaviourRules,
   misbehave,
   misbehaviourKinds,
-  type Reply,
+  misbehaviourRules,
 } from './misbehaviour.ts';
 import { consentPage, errorPage, homePage, notFoundPage, signInPage } from './pages.ts';
 import { type AppToken, issueTokens, type TokenDeps } from './token.ts';
@@ -139,7 +138,7 @@ export async function startPretendMicrosoft(options: PretendMicrosoftOptions = {
   const consents = new Consents(now);
   const installations = new Installations();
   const keys = new Keys();
-  const rules = new MisbehaviourRules();
+  const rules = misbehaviourRules();
   const appTokens = new Map<string, AppToken>();
   const calls: RecordedCall[] = [];
   const issued: Issued[] = [];

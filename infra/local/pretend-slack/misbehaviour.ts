@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { jsonReply, type Reply, RulesInForce } from '../pretend-provider.ts';
 
 /**
  * How a call goes wrong. Slack has done the work, so the code is spent or the token rotated, in `slow`, `drop_after`,
@@ -35,40 +36,8 @@ export interface MisbehaviourRule extends Misbehaviour {
   times?: number;
 }
 
-export interface Reply {
-  readonly status: number;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body: string;
-}
-
-/** The rules in force; the oldest one that matches and is not used up decides. */
-export class MisbehaviourRules {
-  #rules: MisbehaviourRule[] = [];
-
-  add(rule: MisbehaviourRule): void {
-    this.#rules.push({ ...rule });
-  }
-
-  clear(): void {
-    this.#rules = [];
-  }
-
-  take(method: string): Misbehaviour | undefined {
-    const rule = this.#rules.find(({ method: named = method, times = 1 }) => named === method && times > 0);
-    if (rule?.times !== undefined) {
-      rule.times -= 1;
-    }
-    return rule;
-  }
-}
-
-export function jsonReply(body: unknown, status = 200, headers: Record<string, string> = {}): Reply {
-  return {
-    status,
-    headers: { 'content-type': 'application/json; charset=utf-8', ...headers },
-    body: JSON.stringify(body),
-  };
-}
+export const misbehaviourRules = () =>
+  new RulesInForce<MisbehaviourRule, string>(({ method }, called) => method === undefined || method === called);
 
 /** Undefined means: no answer, destroy the socket. */
 export async function misbehave(

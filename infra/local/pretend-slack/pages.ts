@@ -1,3 +1,5 @@
+import { Html, html } from '../html.ts';
+import { pretendPage } from '../pretend-provider.ts';
 import type { PostedMessage } from './api.ts';
 import type { Apps } from './apps.ts';
 import type { AuthorizationRequest } from './authorize.ts';
@@ -5,7 +7,6 @@ import { type Account, accounts } from './directory.ts';
 import type { SlackError } from './errors.ts';
 import type { Delivery } from './events.ts';
 import type { Grants } from './grants.ts';
-import { Html, html } from './html.ts';
 import { badIdTokens } from './id-token.ts';
 import { type MisbehaviourKind, misbehaviourKinds } from './misbehaviour.ts';
 
@@ -35,22 +36,7 @@ const style = new Html(`
   :focus-visible { outline: 3px solid #1264a3; outline-offset: 2px; }
 `);
 
-function page(title: string, content: Html): string {
-  return html`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${title} · pretend Slack</title>
-<style>${style}</style>
-</head>
-<body>
-<header role="note"><strong>Pretend Slack.</strong> A stand-in for Slack on this computer. Nothing here reaches Slack.</header>
-<main>${content}</main>
-</body>
-</html>
-`.text;
-}
+const page = (title: string, content: Html) => pretendPage('Slack', style, title, content);
 
 export function consentPage(request: AuthorizationRequest, query: URLSearchParams): string {
   const { app, account, botScopes, userScopes, redirectUri } = request;

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type Issued, secretsIn } from '../issued.ts';
+import { jsonReply, type Reply } from '../pretend-provider.ts';
 import { type ApiDeps, type ApiRequest, callMethod, type PostedMessage } from './api.ts';
 import { Apps, type PretendSlackApp } from './apps.ts';
 import { authorizePaths, decide, parseAuthorizationRequest } from './authorize.ts';
@@ -12,14 +13,7 @@ import { SlackError } from './errors.ts';
 import { type Delivery, sendUninstalled } from './events.ts';
 import { Grants } from './grants.ts';
 import { type BadIdToken, IdTokens } from './id-token.ts';
-import {
-  jsonReply,
-  type MisbehaviourKind,
-  type MisbehaviourRule,
-  MisbehaviourRules,
-  misbehave,
-  type Reply,
-} from './misbehaviour.ts';
+import { type MisbehaviourKind, type MisbehaviourRule, misbehave, misbehaviourRules } from './misbehaviour.ts';
 import { consentPage, errorPage, homePage } from './pages.ts';
 import { readWebhookPath } from './webhooks.ts';
 
@@ -106,7 +100,7 @@ export async function startPretendSlack(options: PretendSlackOptions = {}): Prom
   const apps = new Apps(options.anyClient ?? false);
   const codes = new Codes(now);
   const grants = new Grants(now);
-  const rules = new MisbehaviourRules();
+  const rules = misbehaviourRules();
   const calls: RecordedCall[] = [];
   const messages: PostedMessage[] = [];
   const deliveries: Delivery[] = [];
