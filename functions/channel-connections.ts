@@ -58,7 +58,10 @@ export const createBody = z.strictObject({
 export const updateBody = z.strictObject(credential);
 
 export const tokenBody = z.strictObject({
-  minTtlSeconds: z._default(z.int().check(z.minimum(0), z.maximum(1_800)), 300),
+  minTtlSeconds: z._default(
+    z.int().check(z.minimum(0, 'must be at least 0'), z.maximum(1_800, 'must be at most 1800')),
+    300,
+  ),
   resource: z.optional(z.enum(tokenResources)),
 });
 

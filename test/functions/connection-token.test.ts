@@ -155,6 +155,12 @@ describe('POST /v1/channel-connections/{identifier}/token', () => {
     expect(answer.json.error).toBe('validation_failed');
   });
 
+  it('says how long a token may be asked to last', async () => {
+    const answer = await ask(await tools.connected(), { minTtlSeconds: 1_801 });
+
+    expect(answer.json).toMatchObject({ errors: { general: { messages: ['minTtlSeconds: must be at most 1800'] } } });
+  });
+
   it('ignores an idempotency key', async () => {
     const environment = await tools.connected();
     const headers = { authorization: `ApiKey ${environment.apiKey}`, 'idempotency-key': 'once' };
