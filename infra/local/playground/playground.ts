@@ -52,7 +52,7 @@ interface ApiAnswer {
 const noIntegration = html`<p>No integration yet: store one with the command that <code>npm start</code> printed.</p>`;
 
 function uninstallHint(pretendSlackUrl: string): Html {
-  return html`<p class="soft">Uninstall the app in the <a href="${pretendSlackUrl}">pretend Slack</a> and come back: its events turn the workspace’s connections <code>revoked</code>.</p>`;
+  return html`<p class="soft">Uninstall the app in the <a href="${pretendSlackUrl}">pretend Slack</a> and come back: its events turn the workspace’s connections <code>revoked</code>. Connecting the workspace again heals them.</p>`;
 }
 
 const maxFormBytes = 64 * 1024;

@@ -21,6 +21,7 @@ export const connectionRow = z.object({
   status: z.optional(z.string()),
   statusReason: nullableText,
   scopes: z.optional(z.array(z.string())),
+  missingScopes: z.optional(z.array(z.string())),
   createdAt: z.string(),
 });
 
@@ -32,7 +33,7 @@ export const endpointRow = z.object({
   connectionIdentifier: nullableText,
 });
 
-export const channelRow = z.object({ id: z.string(), name: z.string(), type: z.string() });
+export const channelRow = z.object({ id: z.string(), name: z.string(), type: z.string(), teamId: nullableText });
 
 export type Integration = z.infer<typeof integrationRow>;
 export type Connection = z.infer<typeof connectionRow>;
@@ -43,12 +44,12 @@ export function connectionsTable(connections: readonly Connection[]): Html {
   return table(
     'None yet. Send the form above and approve.',
     ['Identifier', 'Workspace or tenant', 'For', 'Status', 'Scopes', 'Created'],
-    connections.map(({ identifier, workspace, status, statusReason, scopes, createdAt, ...subject }) => [
+    connections.map(({ identifier, workspace, status, statusReason, scopes, missingScopes, createdAt, ...subject }) => [
       code(identifier),
       html`${workspace.name ?? workspace.id}${workspace.name != null && html` <span class="soft">${workspace.id}</span>`} <a href="/playground/channels?${new URLSearchParams({ connection: identifier }).toString()}">channels</a>`,
       whomFor(subject),
       html`${status}${statusReason != null && html` <span class="soft">${statusReason}</span>`}`,
-      html`<span class="soft">${scopes?.join(', ') || '–'}</span>`,
+      html`<span class="soft">${scopes?.join(', ') || '–'}</span>${missingScopes && html` missing: ${missingScopes.join(', ')}`}`,
       html`<time datetime="${createdAt}">${createdAt.slice(0, 16).replace('T', ' ')} UTC</time>`,
     ]),
   );
@@ -72,7 +73,11 @@ export function channelsTable(channels: readonly Channel[]): Html {
   return table(
     'None.',
     ['Name', 'Type', 'Id'],
-    channels.map(({ name, type, id }) => [html`${name}`, html`${type}`, code(id)]),
+    channels.map(({ name, type, id, teamId }) => [
+      html`${name}`,
+      html`${type}`,
+      html`${code(id)}${teamId != null && html` <span class="soft">team</span> ${code(teamId)}`}`,
+    ]),
   );
 }
 

@@ -155,6 +155,7 @@ describe('GET /', () => {
               auth: { accessToken: 'hidden' },
               status: 'active',
               scopes: ['chat:write', 'users:read'],
+              missingScopes: ['reactions:read'],
               createdAt: '2026-11-22T10:31:59.000Z',
             },
           ],
@@ -182,7 +183,7 @@ describe('GET /', () => {
 
     const words = body.replaceAll(/<[^>]*>/g, ' ').replaceAll(/\s+/g, ' ');
     expect(words).toContain(
-      'chconn-1 Acme T1 channels shared tenant:acme active chat:write, users:read 2026-11-22 10:31 UTC',
+      'chconn-1 Acme T1 channels shared tenant:acme active chat:write, users:read missing: reactions:read 2026-11-22 10:31 UTC',
     );
     expect(words).toContain('url https://hooks.slack.com, channel #general user-7 tenant:acme chconn-1');
     expect(body).not.toContain('secret');
@@ -718,6 +719,18 @@ describe('GET /playground/channels', () => {
     expect(status).toBe(200);
     expect(body).toContain('&#60;b&#62;alerts');
     expect(body).toContain('title="C1"');
+  });
+
+  it('names the team that a channel of Teams is given with', async () => {
+    const data = [{ id: '19:abc', name: 'Operations / General', type: 'team_channel', teamId: 'team-1' }];
+    const { port } = await setup({
+      'GET /v1/channel-connections/acme/channels?limit=100': { status: 200, body: { data, next: null } },
+    });
+
+    const { body } = await ask(port, '/playground/channels?connection=acme');
+
+    expect(body).toContain('title="19:abc"');
+    expect(body).toContain('title="team-1"');
   });
 
   it('says what the API says', async () => {
