@@ -32,6 +32,7 @@ const style = new Html(`
   .buttons { display: flex; gap: .75rem; margin-top: 1.5rem; }
   .buttons button { flex: 1; min-height: 2.75rem; cursor: pointer; }
   .allow { background: #007a5a; border-color: #007a5a; color: #fff; font-weight: 600; }
+  ul + form { margin-top: .75rem; }
   .quiet { color: #5c565c; font-size: .875rem; }
   :focus-visible { outline: 3px solid #1264a3; outline-offset: 2px; }
 `);
