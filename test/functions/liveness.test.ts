@@ -114,6 +114,22 @@ describe('a Slack token that does not rotate', () => {
     },
   );
 
+  it.each(['team_added_to_org', 'org_login_required', 'internal_error'])(
+    'is not called dead for what %s says of its workspace or of Slack',
+    async (error) => {
+      const environment = await tools.connected(notRotating);
+      service.slack.misbehave({ method: 'auth.test', kind: 'ok_false', error, times: 1 });
+      await sweepAfter(aCheckLater);
+      const inTrouble = await tools.shown(environment);
+
+      await sweepAfter(3 * hour);
+
+      expect(inTrouble).toMatchObject({ status: 'active' });
+      expect(inTrouble).not.toHaveProperty('lastVerifiedAt');
+      expect(await verifiedAt(environment)).toBeGreaterThan(service.now() - hour);
+    },
+  );
+
   it('of a person is tried as well', async () => {
     const environment = await service.createTestEnvironment(notRotating);
     await service.connect(environment, { connectionIdentifier: 'mine', scope: [], installUserScopes: ['search:read'] });
