@@ -267,6 +267,28 @@ describe('a grant that changes while it is checked', () => {
     expect(await tools.shown(environment)).toMatchObject({ status: 'active' });
   });
 
+  it('stays dead when somebody learnt so while Slack still said the opposite', async () => {
+    const environment = await tools.connected(notRotating);
+    let isAsked = false;
+    const checking = startInstance(service, {
+      fetch: async (input, init) => {
+        const response = await fetch(input, init);
+        if (isAsked || !String(input).endsWith('auth.test')) return response;
+        isAsked = true;
+        uninstall(environment);
+        service.advance(1_000);
+        await service.api(environment.apiKey, 'POST', '/v1/channel-connections/mine/verify');
+        return response;
+      },
+    });
+    service.advance(aCheckLater);
+
+    await checking.sweep();
+
+    expect(isAsked).toBe(true);
+    expect(await tools.shown(environment)).toMatchObject({ ...dead, statusReason: 'token_revoked' });
+  });
+
   it('ends with the token that the check got, when its connection was deleted', async () => {
     const environment = await tools.connected();
     let deleting: Promise<unknown> | undefined;
