@@ -3,6 +3,8 @@ import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
 const GRACE_MILLISECONDS = 5_000;
+/** Longer than clients keep an idle connection, so that none sends a request on one that is just being closed. */
+const keepAliveTimeout = 65_000;
 
 /** `localhost` is 127.0.0.1, ::1 or both, and clients differ in which they try first. */
 export async function listenOnLocalhost(listener: RequestListener, port: number): Promise<[Server, ...Server[]]> {
@@ -25,7 +27,7 @@ export async function listenOnLocalhost(listener: RequestListener, port: number)
 
 function listen(listener: RequestListener, host: string, port: number): Promise<Server> {
   const { promise, resolve, reject } = Promise.withResolvers<Server>();
-  const server = createServer(listener);
+  const server = createServer({ keepAliveTimeout }, listener);
   server.once('error', reject);
   server.listen({ host, port, exclusive: true }, () => {
     server.off('error', reject);

@@ -19,6 +19,7 @@ import type { FinishableFlow, Flow, FlowOutcome } from './flow.ts';
 import { FlowFailure } from './flow-failure.ts';
 import { type GrantedPart, grantRow, isBeingRevoked, markUserGrant } from './grant-rows.ts';
 import type { Granted } from './granted.ts';
+import { keepNewestTokens } from './keep-newest-tokens.ts';
 import { connectionKeyOf, subjectOf } from './subject.ts';
 
 export type FinishDeps = DisconnectDeps;
@@ -38,6 +39,7 @@ export async function finishConnect(
   granted: Granted,
 ): Promise<FlowOutcome> {
   if (isWebhookAlone(flow) && granted.webhook) {
+    await keepNewestTokens(deps, flow, granted);
     const endpoint = await writeWebhook(deps, integration, flow, granted, undefined);
     return { endpointIdentifiers: endpoint ? [endpoint] : [], account: accountOf(granted.account) };
   }

@@ -20,6 +20,7 @@ import {
 } from './flow.ts';
 import { FlowFailure } from './flow-failure.ts';
 import type { Granted } from './granted.ts';
+import { keepNewestTokens } from './keep-newest-tokens.ts';
 import { endAt, type ReceiveDeps, type Received } from './receive-callback.ts';
 
 export interface FinishFlowDeps extends ReceiveDeps, FinishDeps {
@@ -64,7 +65,9 @@ export async function finishFlow(deps: FinishFlowDeps, flow: Flow, steps: Finish
       throw new FlowFailure('exchange_outcome_unknown');
     }
     obtained = await steps.obtain();
-    if (awaitsConfirmation(obtained.flow)) return await askForConfirmation(deps, obtained.flow as ExchangedFlow);
+    const { flow: exchanged, granted } = obtained;
+    if (!isForTeam(exchanged, granted)) throw new FlowFailure('team_mismatch');
+    if (awaitsConfirmation(exchanged)) return await askForConfirmation(deps, exchanged as ExchangedFlow, granted);
     // Read afresh: a deletion since the redeeming stops here.
     integration = await usableIntegration(deps, obtained.flow);
     const held = await steps.hold?.(obtained, integration);
@@ -77,6 +80,7 @@ export async function finishFlow(deps: FinishFlowDeps, flow: Flow, steps: Finish
       if (hasItsOutcome && obtained && integration) {
         return await complete(deps, integration, obtained, steps.followUp);
       }
+      if (obtained) await keepNewestTokens(deps, obtained.flow, obtained.granted);
       return await failFlow(deps, flow, error, integration);
     } catch (interruption) {
       // Nothing is lost: a sealed exchange is finished by the next hit, an unsealed one ends with its lease.
@@ -86,11 +90,22 @@ export async function finishFlow(deps: FinishFlowDeps, flow: Flow, steps: Finish
   }
 }
 
-async function askForConfirmation(deps: FinishFlowDeps, flow: ExchangedFlow): Promise<CallbackOutcome> {
+/** Slack lets the person choose, whatever the URL asks for. Who signs in does so in a workspace, also within an enterprise. */
+function isForTeam({ teamId, mode }: Flow, { account }: Granted): boolean {
+  if (teamId === undefined || teamId === account.id) return true;
+  return mode === 'link_user' && teamId === account.enterpriseId;
+}
+
+async function askForConfirmation(
+  deps: FinishFlowDeps,
+  flow: ExchangedFlow,
+  granted: Granted,
+): Promise<CallbackOutcome> {
   if (confirmableUntil(flow) <= deps.now()) {
     const decided = await giveUpConfirmation(deps, flow, 'confirmation_missing');
     if (decided) throw new FlowFailure('confirmation_missing');
   }
+  await keepNewestTokens(deps, flow, granted);
   const handedOver = await awaitConfirmation(deps, flow);
   if (handedOver.kind === 'awaiting') deps.log.info('flow awaits its confirmation', logFields(handedOver.flow));
   return handedOver;

@@ -14,7 +14,6 @@ import {
   usableIntegration,
 } from './finish-flow.ts';
 import type { ExchangedFlow } from './flow.ts';
-import { FlowFailure } from './flow-failure.ts';
 import type { Handle } from './handle.ts';
 import { isSlackSignIn } from './provider-step.ts';
 import { type ProviderAnswer, receiveCallback } from './receive-callback.ts';
@@ -82,11 +81,8 @@ export function resumeSlackFlow(deps: SlackCallbackDeps, flow: ExchangedFlow): P
   return finishFlow(deps, flow, { obtain });
 }
 
-/** @throws FlowFailure `team_mismatch`: Slack lets the person choose, whatever the URL asks for */
 function obtained({ flow, installation }: Exchanged): Obtained {
-  const granted = grantedOf(installation);
-  if (flow.teamId !== undefined && flow.teamId !== granted.account.id) throw new FlowFailure('team_mismatch');
-  return { flow, granted };
+  return { flow, granted: grantedOf(installation) };
 }
 
 function signedIn({ flow, person }: SignedIn): Obtained {

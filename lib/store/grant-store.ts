@@ -29,6 +29,15 @@ export interface GrantStore {
    * later, since an app that rotates its tokens never stops doing so.
    */
   putIfLater(grant: Omit<Grant, 'version'>, now: number): Promise<boolean>;
+  /**
+   * The same for a token alone: in place of an older one that rotates, in a grant that is active. What else the grant says
+   * stays.
+   */
+  replaceToken(
+    environmentId: string,
+    grantId: string,
+    token: Pick<Grant, 'token' | 'sealVersion' | 'tokenExpiresAt' | 'asOf' | 'flowId'>,
+  ): Promise<void>;
   /** Tells whoever is about to end the grant that somebody has begun to use it. @returns false when it is over */
   renew(environmentId: string, grantId: string): Promise<boolean>;
   /** Says that a connection uses the grant; a grant without references may be revoked. */
@@ -195,6 +204,16 @@ export function dynamoGrantStore(db: Database): GrantStore {
         condition: `attribute_not_exists(#tokenExpiresAt) OR NOT ${isLivingRow} OR #tokenExpiresAt < :expiresAt`,
         values: { ...livingStatuses, expiresAt: grant.tokenExpiresAt ?? 0 },
       }),
+    async replaceToken(environmentId, grantId, token) {
+      await change(
+        { environmentId, grantId },
+        {
+          set: { ...token, refresh: undefined },
+          increment: ['version'],
+          condition: '#status = :active AND attribute_exists(#tokenExpiresAt) AND #asOf < :asOf',
+        },
+      );
+    },
     async renew(environmentId, grantId) {
       const renewed = await change(
         { environmentId, grantId },

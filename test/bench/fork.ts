@@ -6,6 +6,8 @@ export interface Fork {
   receive<Message>(): Promise<Message>;
   send(message: object): void;
   close(): Promise<void>;
+  /** Stops it in the middle of whatever it does; gives what lets it go on. */
+  pause(): () => void;
   /** As `kill -9` does, and waits for its end. */
   kill(): Promise<void>;
 }
@@ -33,6 +35,10 @@ export function forkScript(script: URL, env: NodeJS.ProcessEnv = {}): Fork {
     async close() {
       if (child.connected) child.disconnect();
       await exited;
+    },
+    pause() {
+      child.kill('SIGSTOP');
+      return () => child.kill('SIGCONT');
     },
     async kill() {
       child.kill('SIGKILL');

@@ -534,31 +534,6 @@ describe('a callback that a deletion overtakes', () => {
 });
 
 describe('a process that ends', () => {
-  it.each(Array.from({ length: 20 }, (_, index) => index + 1))(
-    'before DynamoDB command %d of a DELETE leaves the connection as it was, or hidden and ended by the sweep',
-    async (k) => {
-      const environment = await service.createTestEnvironment();
-      await service.connect(environment, { connectionIdentifier: 'mine', autoLinkUser: true });
-      const called = calls(environment);
-      const dying = startInstance(service);
-      dying.faults.killAt(k);
-      await dying.api(environment.apiKey, 'DELETE', `${collection}/mine`).catch(() => undefined);
-      await expectUsable(service, environment);
-      const [left] = await service.connections(environment);
-      if (left) {
-        expect(await service.endpoints(environment)).toHaveLength(1);
-        expect((await remove(environment, 'mine')).status).toBe(204);
-      }
-
-      await letSweepFinish(service);
-
-      expect([await service.connections(environment), await service.endpoints(environment)]).toEqual([[], []]);
-      expect(called('auth.revoke')).toBeGreaterThanOrEqual(1);
-      expect(await grantOf(environment)).toMatchObject({ status: 'revoked', token: '' });
-      await expectSettled(service, environment);
-    },
-  );
-
   it.each(Array.from({ length: 24 }, (_, index) => index + 1))(
     'before DynamoDB command %d of the sweep costs a minute',
     async (k) => {

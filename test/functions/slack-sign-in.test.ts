@@ -82,6 +82,20 @@ describe('a link_user by Sign in with Slack', () => {
     expect((await service.link(environment)).status).toBe(200);
   });
 
+  it.each([
+    ['T0GLOBEX01', 'T0ACME0001', false],
+    ['T0ACME0001', 'T0ACME0001', true],
+    ['E0INITECH1', 'T0INITECH1', true],
+    ['E0INITECH1', 'T0ACME0001', false],
+  ])('for %s, in which somebody of %s signs in, links them: %s', async (teamId, workspaceId, isLinked) => {
+    environment = await signInEnvironment();
+
+    const page = await service.link(environment, { teamId }, { workspaceId });
+
+    expect(page.text.includes('team_mismatch')).toBe(!isLinked);
+    expect(await service.endpoints(environment)).toHaveLength(isLinked ? 1 : 0);
+  });
+
   it('refuses a person of another workspace than the connection’s, and takes one of the same', async () => {
     environment = await signInEnvironment();
     await service.connect(environment);

@@ -188,6 +188,51 @@ export function describeGrantStore(database: () => Database): void {
       });
     });
 
+    describe('replaceToken', () => {
+      const replacement = {
+        token: 'sealed-again',
+        sealVersion: 'flow-2.1',
+        tokenExpiresAt: 2,
+        asOf: builtAt + 1,
+        flowId: 'flow-2',
+      };
+
+      it('puts a newer token into an active grant that rotates, ends its lease and leaves the rest', async () => {
+        const { grants, grant, stored } = setup();
+        const rotating = { tokenExpiresAt: 1, botUserId: 'B1', verifiedAt: builtAt };
+        await grants.putIfNewer(grant({ ...rotating, refresh: lease }), builtAt);
+
+        await grants.replaceToken(grant().environmentId, grant().grantId, replacement);
+
+        expect(await stored()).toEqual({ ...grant({ ...rotating, ...replacement }), version: 2 });
+      });
+
+      it.each<[string, Partial<Grant>]>([
+        ['newer', { asOf: builtAt + 2 }],
+        ['of the same time', { asOf: builtAt + 1 }],
+        ['not one that rotates', { tokenExpiresAt: undefined }],
+        ['in need of a new approval', { status: 'reauthorization_required' }],
+        ['being revoked', { status: 'revoking' }],
+        ['over', { status: 'revoked' }],
+      ])('leaves a grant alone that is %s', async (_, overrides) => {
+        const { grants, grant, stored } = setup();
+        await grants.putIfNewer(grant({ tokenExpiresAt: 1, ...overrides }), builtAt);
+        const before = await stored();
+
+        await grants.replaceToken(grant().environmentId, grant().grantId, replacement);
+
+        expect(await stored()).toEqual(before);
+      });
+
+      it('brings no grant into being', async () => {
+        const { grants, grant, stored } = setup();
+
+        await grants.replaceToken(grant().environmentId, grant().grantId, replacement);
+
+        expect(await stored()).toBeUndefined();
+      });
+    });
+
     describe('references', () => {
       it('has none at first, also when the grant itself is there', async () => {
         const { grants, grant, grantId, environmentId } = setup();

@@ -15,15 +15,22 @@ export interface Faults {
   failBefore(k: number): void;
   /** The k-th command does its work, and its answer is lost. */
   failAfter(k: number): void;
+  /** The k-th command does its work twice: the SDK repeats one whose answer was lost. */
+  repeat(k: number): void;
   /** The k-th command and every later one fail and change nothing, as if the process had ended before it. */
   killAt(k: number): void;
+  /** Whether the fault that is armed has happened. */
+  readonly happened: boolean;
+  /** The same for calls to a provider: each counts as a command, and is not repeated. */
+  around(send: typeof fetch): typeof fetch;
   /** Disarms, and starts the count anew. */
   reset(): void;
 }
 
-type Fault = { readonly kind: 'before' | 'after' | 'kill'; readonly k: number };
+type Fault = { readonly kind: 'before' | 'after' | 'repeat' | 'kill'; readonly k: number };
 
 const readCommands = new Set(['GetItem', 'BatchGetItem', 'Query', 'Scan', 'TransactGetItems']);
+const providerCall = 'fetch';
 const writeCommands = new Set(['PutItem', 'UpdateItem', 'DeleteItem', 'BatchWriteItem', 'TransactWriteItems']);
 
 /** Counts the commands that go through the client, and makes chosen ones fail. */
@@ -32,19 +39,23 @@ export function injectFaults(client: DynamoDBDocumentClient): Faults {
   let commands = 0;
   let fault: Fault | undefined;
 
+  async function take<Answer>(name: string, act: () => Promise<Answer>): Promise<Answer> {
+    counts.set(name, (counts.get(name) ?? 0) + 1);
+    commands += 1;
+    const k = commands;
+    const due = fault?.k === k ? fault.kind : undefined;
+    const isDead = fault?.kind === 'kill' && fault.k <= k;
+    if (due === 'before' || isDead) throw new InjectedFault(`command ${k} (${name}) was not sent`);
+    if (due === undefined || (due === 'repeat' && name === providerCall)) return act();
+    await act().catch(() => {});
+    if (due === 'repeat') return act();
+    throw new InjectedFault(`the answer to command ${k} (${name}) was lost`);
+  }
+
   client.middlewareStack.add(
-    (next, context) => async (args) => {
-      const name = (context.commandName ?? 'unknown').replace(/Command$/, '');
-      counts.set(name, (counts.get(name) ?? 0) + 1);
-      commands += 1;
-      const k = commands;
-      const dueBefore = fault?.kind === 'before' && fault.k === k;
-      const dead = fault?.kind === 'kill' && fault.k <= k;
-      if (dueBefore || dead) throw new InjectedFault(`command ${k} (${name}) was not sent`);
-      if (fault?.kind !== 'after' || fault.k !== k) return next(args);
-      await next(args).catch(() => {});
-      throw new InjectedFault(`the answer to command ${k} (${name}) was lost`);
-    },
+    // What follows changes its arguments.
+    (next, context) => (args) =>
+      take((context.commandName ?? 'unknown').replace(/Command$/, ''), () => next({ ...args })),
     { step: 'initialize', name: 'injectFaults', priority: 'high', override: true },
   );
 
@@ -64,8 +75,13 @@ export function injectFaults(client: DynamoDBDocumentClient): Faults {
     get writes() {
       return total(writeCommands);
     },
+    get happened() {
+      return fault !== undefined && fault.k <= commands;
+    },
+    around: (send) => (input, init) => take(providerCall, () => send(input, init)),
     failBefore: (k) => arm({ kind: 'before', k }),
     failAfter: (k) => arm({ kind: 'after', k }),
+    repeat: (k) => arm({ kind: 'repeat', k }),
     killAt: (k) => arm({ kind: 'kill', k }),
     reset: () => arm(undefined),
   };

@@ -4,7 +4,7 @@ import { localClientConfig } from '../../infra/local/embedded-dynamodb.ts';
 import { createContext } from '../../infra/local/lambda-context.ts';
 import { composeHandlers, withoutAws } from '../../infra/local/local-service.ts';
 import { routeMatcher } from '../../infra/local/match-route.ts';
-import { routes } from '../../infra/routes.ts';
+import { type HttpFunctionName, routes } from '../../infra/routes.ts';
 import { parseHandle } from '../../lib/flow/handle.ts';
 import type { HttpEvent, HttpResult } from '../../lib/http/types.ts';
 import { documentClient } from '../../lib/store/aws-database.ts';
@@ -21,12 +21,19 @@ export interface Command {
 /** Another instance of a service's functions, with a client of its own that can be made to fail and to stop. */
 export function startInstance(
   service: TestService,
-  options: { fetch?: typeof fetch; maxAttempts?: number; publicUrl?: string } = {},
+  options: {
+    fetch?: typeof fetch;
+    maxAttempts?: number;
+    publicUrl?: string;
+    /** Calls to providers count as commands. */
+    countsCalls?: boolean;
+  } = {},
 ) {
   const client = documentClient(
     new DynamoDBClient({ ...localClientConfig(service.db.endpoint), maxAttempts: options.maxAttempts ?? 1 }),
   );
   const faults = injectFaults(client);
+  const { fetch: send = options.countsCalls ? fetch : undefined } = options;
   const parts = {
     db: { client, tables: service.db.tables },
     keyWrapper: service.keyWrapper,
@@ -37,15 +44,22 @@ export function startInstance(
     flowTtlSeconds: 300,
     log: service.log,
     now: service.now,
-    ...(options.fetch && { fetch: options.fetch }),
+    ...(send && { fetch: options.countsCalls ? faults.around(send) : send }),
   };
   const handlers = composeHandlers(parts);
   const awsAssertion = withoutAws(service.log);
+  const call = async (name: HttpFunctionName, event: HttpEvent): Promise<HttpResult> => {
+    const result = await handlers[name](event, createContext(name));
+    const { statusCode: status = 200, headers = {}, cookies = [], body: text = '' } = result;
+    const isJson = String(headers['content-type']).startsWith('application/json');
+    service.observe(event.rawPath, { status, isJson, headers: JSON.stringify([headers, cookies]), text });
+    return result;
+  };
   return {
     faults,
     hit: (callback: string, cookies: string[] = []): Promise<HttpResult> => {
       const name = callback.includes('/callback/msteams') ? 'msteams-callback' : 'slack-callback';
-      return handlers[name]({ ...eventOf('GET', callback), cookies }, createContext(name));
+      return call(name, { ...eventOf('GET', callback), cookies });
     },
     /** A call of the API. */
     api: (apiKey: string, method: string, path: string, body?: unknown): Promise<HttpResult> => {
@@ -58,20 +72,15 @@ export function startInstance(
         headers,
         ...(body !== undefined && { body: JSON.stringify(body) }),
       };
-      return handlers[route.function](event, createContext(route.function));
+      return call(route.function, event);
     },
     /** A request of Slack's. */
     slackEvents: (path: string, request: Pick<HttpEvent, 'headers' | 'body' | 'isBase64Encoded'>) =>
-      handlers['slack-events'](
-        { ...eventOf('POST', path), ...matchRoute('POST', path), ...request },
-        createContext('slack-events'),
-      ),
-    visit: (startUrl: string): Promise<HttpResult> =>
-      handlers.start(startEvent('GET', startUrl), createContext('start')),
+      call('slack-events', { ...eventOf('POST', path), ...matchRoute('POST', path), ...request }),
+    visit: (startUrl: string): Promise<HttpResult> => call('start', startEvent('GET', startUrl)),
     press: (startUrl: string, headers: Record<string, string>): Promise<HttpResult> =>
-      handlers.start({ ...startEvent('POST', startUrl), headers }, createContext('start')),
-    confirm: (apiKey: string, body: object): Promise<HttpResult> =>
-      handlers['confirm-flow'](confirmEvent(apiKey, body), createContext('confirm-flow')),
+      call('start', { ...startEvent('POST', startUrl), headers }),
+    confirm: (apiKey: string, body: object): Promise<HttpResult> => call('confirm-flow', confirmEvent(apiKey, body)),
     /** One run of the schedule. */
     sweep: sweep.createHandler(sweep.compose({ ...parts, awsAssertion, isFederated: () => true })),
     /** Does something just before the first command that is looked for is sent. */

@@ -4,6 +4,7 @@ import * as sweep from '../../functions/sweep.ts';
 import { type ApiServer, startApiServer } from '../../infra/local/api-server.ts';
 import { localClientConfig } from '../../infra/local/embedded-dynamodb.ts';
 import { createFileKeyWrapper, generateWrappingKey } from '../../infra/local/file-key-wrapper.ts';
+import type { Issued } from '../../infra/local/issued.ts';
 import { composeHandlers, withoutAws } from '../../infra/local/local-service.ts';
 import { startPretendMicrosoft } from '../../infra/local/pretend-microsoft/server.ts';
 import type { PretendSlackApp } from '../../infra/local/pretend-slack/apps.ts';
@@ -26,6 +27,7 @@ import { dynamoApiKeyStore, dynamoEnvironmentStore } from '../../lib/store/envir
 import type { KeyWrapper } from '../../lib/vault/key-wrapper.ts';
 import { asDeployed } from './as-deployed.ts';
 import { type TestDatabase, testDatabase } from './embedded-store.ts';
+import { leaksIn, type Place, rowsOf, secretsInRequest, secretsOfFlows } from './leaks.ts';
 
 interface LogLine {
   readonly level: 'info' | 'warn' | 'error';
@@ -77,9 +79,18 @@ export async function startTestService(
   const keyWrapper = options.keyWrapper ?? createFileKeyWrapper(generateWrappingKey());
   const lines: LogLine[] = [];
   const log = recordingLog(lines);
+  const secrets: Issued[] = [];
+  /** Errors and pages, each once. */
+  const refusals = new Set<string>();
+  const places: Place[] = [
+    ...rowsOf(db),
+    { name: 'a log line', read: () => lines },
+    { name: 'an error or a page', read: () => refusals },
+  ];
   const isFederated = options.isFederated ?? (() => true);
   const awsAssertion = options.awsAssertion?.({ log, now }) ?? withoutAws(log);
   const stream = options.withEvents ? publishWrites(db, log) : undefined;
+  places.push({ name: 'an event', read: () => stream?.published ?? [] });
   const databaseOf = (name: FunctionName) => {
     const database = asDeployed(db, name);
     stream?.watch(database.client);
@@ -119,6 +130,7 @@ export async function startTestService(
     });
     const text = await response.text();
     const isJson = response.headers.get('content-type')?.startsWith('application/json') ?? false;
+    observe(path, { status: response.status, isJson, headers: [...response.headers].join('\n'), text });
     return {
       status: response.status,
       headers: response.headers,
@@ -127,17 +139,26 @@ export async function startTestService(
     };
   }
 
-  const api = (apiKey: string | undefined, method: string, path: string, body?: unknown) =>
-    request(method, path, {
+  /** Remembers an answer: the secrets that it hands out, and what it says where it may hold none. */
+  function observe(path: string, seen: { status: number; isJson: boolean; headers: string; text: string }): void {
+    for (const text of [path, seen.headers, seen.text]) secrets.push(...secretsOfFlows(text));
+    if (seen.status >= 400 || !seen.isJson) refusals.add(seen.text);
+  }
+
+  const api = (apiKey: string | undefined, method: string, path: string, body?: unknown) => {
+    secrets.push(...secretsInRequest(body));
+    return request(method, path, {
       headers: {
         ...(apiKey === undefined ? {} : { authorization: `ApiKey ${apiKey}` }),
         ...(body === undefined ? {} : { 'content-type': 'application/json' }),
       },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
+  };
 
   async function createApiKey(environmentId: string, granted: readonly Permission[] = permissions) {
     const { keyId, secret } = generateApiKey();
+    secrets.push({ kind: 'API key', value: secret });
     await dynamoApiKeyStore(db).put({
       keyId,
       environmentId,
@@ -236,6 +257,9 @@ export async function startTestService(
     freeze(at?: number) {
       frozenAt = at;
     },
+    /** Where no secret may stand when the service is closed. */
+    places,
+    observe,
     request,
     api,
     createApiKey,
@@ -263,12 +287,16 @@ export async function startTestService(
       return stream?.published ?? [];
     },
     stream,
+    /** @throws when a secret stands where none may */
     async close() {
+      await stream?.drained();
+      const leaks = await leaksIn(places, [...secrets, ...slack.issued, ...microsoft.issued]);
       await server.close();
       await stream?.close();
       await slack.close();
       await microsoft.close();
       await db.close();
+      if (leaks.length > 0) throw new Error(`secrets have leaked:\n${leaks.join('\n')}`);
     },
   };
 }

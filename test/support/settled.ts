@@ -1,4 +1,4 @@
-import { ScanCommand } from '@aws-sdk/lib-dynamodb';
+import { paginateScan } from '@aws-sdk/lib-dynamodb';
 import { expect } from 'vitest';
 import type { TestEnvironment, TestService } from './service.ts';
 
@@ -6,11 +6,18 @@ type Row = Record<string, unknown>;
 
 /** Every durable row of an environment that a connection brings, by kind. */
 async function rowsOf(service: TestService, { environmentId }: TestEnvironment) {
-  const { Items = [] } = await service.db.client.send(
-    new ScanCommand({ TableName: service.db.tables.connections, ConsistentRead: true }),
-  );
+  const { client, tables } = service.db;
+  const rows: Row[] = [];
+  for await (const { Items = [] } of paginateScan(
+    { client },
+    { TableName: tables.connections, ConsistentRead: true },
+  )) {
+    rows.push(...Items);
+  }
   const keyed = (letter: string, sk: string) =>
-    Items.filter((row) => row['pk'].startsWith(`${letter}#${environmentId}#`) && row['sk'].startsWith(sk)) as Row[];
+    rows.filter(
+      ({ pk, sk: ownSk }) => String(pk).startsWith(`${letter}#${environmentId}#`) && String(ownSk).startsWith(sk),
+    );
   const living = (row: Row) => row['deletedAt'] === undefined;
   return {
     connections: keyed('C', 'CONN').filter(living),
@@ -19,7 +26,7 @@ async function rowsOf(service: TestService, { environmentId }: TestEnvironment) 
     grants: keyed('G', 'GRANT').filter((row) => row['status'] !== 'revoked'),
     references: keyed('G', 'REF#'),
     /** What is left to do, beside the checks of what is connected. */
-    due: Items.filter((row) => row['environmentId'] === environmentId && row['dueBucket']?.startsWith('row#')),
+    due: rows.filter((row) => row['environmentId'] === environmentId && String(row['dueBucket']).startsWith('row#')),
   };
 }
 

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
+import { type Issued, secretsIn } from '../issued.ts';
 import { listenOnLocalhost } from '../listen-on-localhost.ts';
 import { jsonReply, type Reply } from '../pretend-provider.ts';
 import { decideConsent, parseConsentRequest } from './admin-consent.ts';
@@ -84,6 +85,8 @@ export interface PretendMicrosoft {
   readonly graphUrl: string;
   /** Every request so far but those for `/`, also the ones that misbehaviour spoiled. */
   readonly calls: readonly RecordedCall[];
+  /** Every code and token so far, also of answers that misbehaviour spoiled, and the secrets and proofs of apps. */
+  readonly issued: readonly Issued[];
   /** How often a spent code was sent again. */
   readonly codeReuses: number;
   /** Adds an app, or replaces the one with its client id. */
@@ -138,12 +141,19 @@ export async function startPretendMicrosoft(options: PretendMicrosoftOptions = {
   const rules = misbehaviourRules();
   const appTokens = new Map<string, AppToken>();
   const calls: RecordedCall[] = [];
+  const issued: Issued[] = [];
   const closing = new AbortController();
   let badIdToken: BadIdToken | undefined;
   /** A browser stays signed in; there is one person here. */
   let lastUsername: string | undefined;
-  for (const app of options.apps ?? []) {
+  const registerApp = (app: PretendMicrosoftApp) => {
     apps.register(app);
+    if (app.clientSecret) {
+      issued.push({ kind: 'client secret', value: app.clientSecret });
+    }
+  };
+  for (const app of options.apps ?? []) {
+    registerApp(app);
   }
 
   const servers = await listenOnLocalhost((request, response) => {
@@ -173,6 +183,7 @@ export async function startPretendMicrosoft(options: PretendMicrosoftOptions = {
       return path === '/' ? pageReply(homePage(apps, consents, installations)) : pageReply(notFoundPage(), 404);
     }
     const form = kind === 'graph' ? {} : Object.fromEntries(new URLSearchParams(body));
+    issued.push(...secretsIn(form));
     const clientId = form['client_id'] ?? query.get('client_id');
     const grantType = form['grant_type'];
     const call = { kind, ...(clientId && { clientId }), ...(grantType && { grantType }) };
@@ -181,6 +192,11 @@ export async function startPretendMicrosoft(options: PretendMicrosoftOptions = {
     const rule = rules.take(call);
     const act = () => route(kind, request, form);
     return rule ? misbehave(rule, call, act, { now, signal: closing.signal }) : act();
+  }
+
+  function remember<Given extends object>(given: Given): Given {
+    issued.push(...secretsIn(given));
+    return given;
   }
 
   async function route(kind: CallKind, request: GraphRequest, form: Record<string, string>): Promise<Reply> {
@@ -196,7 +212,7 @@ export async function startPretendMicrosoft(options: PretendMicrosoftOptions = {
         case 'sign_in':
           return answerSignIn(segment, query, decision);
         case 'token':
-          return jsonReply(await issueTokens(deps, segment, path, form));
+          return jsonReply(remember(await issueTokens(deps, segment, path, form)));
         case 'keys':
           return jsonReply(await keys.publish(findAuthority(segment).tenant?.id));
         case 'metadata':
@@ -242,7 +258,9 @@ export async function startPretendMicrosoft(options: PretendMicrosoftOptions = {
     const chosenBad = Object.hasOwn(badIdTokens, bad) ? (bad as BadIdToken) : undefined;
     arrangeTrouble(form, request.app.clientId, account.tenant.id, 'authorization_code');
     const decision = { action: form['action'] ?? '', account, badIdToken: chosenBad };
-    return redirectReply(decideSignIn(codes, request, decision, now()));
+    const location = decideSignIn(codes, request, decision, now());
+    remember(Object.fromEntries(new URL(location).searchParams));
+    return redirectReply(location);
   }
 
   /** @throws {EntraError} where nobody can sign in */
@@ -306,10 +324,11 @@ export async function startPretendMicrosoft(options: PretendMicrosoftOptions = {
     url,
     graphUrl,
     calls,
+    issued,
     get codeReuses() {
       return codes.reuses;
     },
-    registerApp: (app) => apps.register(app),
+    registerApp,
     count: (kind, grantType) =>
       calls.filter((call) => call.kind === kind && (grantType ?? call.grantType) === call.grantType).length,
     consent(tenantId, clientId) {

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { type Issued, secretsIn } from '../issued.ts';
 import { jsonReply, type Reply } from '../pretend-provider.ts';
 import { type ApiDeps, type ApiRequest, callMethod, type PostedMessage } from './api.ts';
 import { Apps, type PretendSlackApp } from './apps.ts';
@@ -62,6 +63,8 @@ export interface PretendSlack {
   /** Every API call so far, and `openid.connect.keys` for the published keys, also the ones that misbehaviour spoiled. */
   readonly calls: readonly RecordedCall[];
   readonly messages: readonly PostedMessage[];
+  /** Every code, token and webhook URL so far, also of answers that misbehaviour spoiled, and the secrets of apps. */
+  readonly issued: readonly Issued[];
   /** How often a spent code was sent again. */
   readonly codeReuses: number;
   /** Adds an app, or replaces the one with its client id. */
@@ -101,11 +104,16 @@ export async function startPretendSlack(options: PretendSlackOptions = {}): Prom
   const calls: RecordedCall[] = [];
   const messages: PostedMessage[] = [];
   const deliveries: Delivery[] = [];
+  const issued: Issued[] = [];
   const idTokens = new IdTokens();
   const conversations = new Conversations();
   const closing = new AbortController();
-  for (const app of options.apps ?? []) {
+  const registerApp = (app: PretendSlackApp) => {
     apps.register(app);
+    issued.push({ kind: 'client secret', value: app.clientSecret });
+  };
+  for (const app of options.apps ?? []) {
+    registerApp(app);
   }
 
   const server = createServer((request, response) => {
@@ -162,9 +170,12 @@ export async function startPretendSlack(options: PretendSlackOptions = {}): Prom
   function authorize(path: string, form: URLSearchParams | undefined, query: URLSearchParams): Reply {
     try {
       const request = parseAuthorizationRequest(apps, path, query);
-      return form
-        ? { status: 302, headers: { location: decide(codes, request, form), 'cache-control': 'no-store' }, body: '' }
-        : { status: 200, headers: pageHeaders, body: consentPage(request, query) };
+      if (!form) {
+        return { status: 200, headers: pageHeaders, body: consentPage(request, query) };
+      }
+      const location = decide(codes, request, form);
+      issued.push(...secretsIn(Object.fromEntries(new URL(location).searchParams)));
+      return { status: 302, headers: { location, 'cache-control': 'no-store' }, body: '' };
     } catch (error) {
       if (error instanceof SlackError) {
         return { status: 400, headers: pageHeaders, body: errorPage(error) };
@@ -184,6 +195,7 @@ export async function startPretendSlack(options: PretendSlackOptions = {}): Prom
 
   async function answerApi(method: string, request: ApiRequest): Promise<Reply | undefined> {
     const { form, authorization } = request;
+    issued.push(...secretsIn(form));
     const grantType = form['grant_type'];
     calls.push({ method, at: now(), form, ...(authorization && { authorization }), ...(grantType && { grantType }) });
     return answer(method, form, () => callMethod(deps, method, request));
@@ -192,8 +204,13 @@ export async function startPretendSlack(options: PretendSlackOptions = {}): Prom
   async function answer(
     method: string,
     form: Record<string, string>,
-    act: () => Record<string, unknown>,
+    respondWith: () => Record<string, unknown>,
   ): Promise<Reply | undefined> {
+    const act = () => {
+      const given = respondWith();
+      issued.push(...secretsIn(given), ...webhooksIn(given));
+      return given;
+    };
     const isExchange = method === 'oauth.v2.access' || method === 'openid.connect.token';
     const chosen = isExchange ? codes.takeMisbehaviour(form['code']) : undefined;
     const misbehaviour = chosen ?? rules.take(method);
@@ -230,10 +247,11 @@ export async function startPretendSlack(options: PretendSlackOptions = {}): Prom
     url,
     calls,
     messages,
+    issued,
     get codeReuses() {
       return codes.reuses;
     },
-    registerApp: (app) => apps.register(app),
+    registerApp,
     addChannel: (workspaceId, channel) => conversations.add(workspaceId, channel),
     count: (method) => calls.filter((call) => call.method === method).length,
     misbehave: (rule) => rules.add(rule),
@@ -260,6 +278,11 @@ export async function startPretendSlack(options: PretendSlackOptions = {}): Prom
 
 function isAuthorizePath(path: string): boolean {
   return Object.values<string>(authorizePaths).includes(path);
+}
+
+function webhooksIn({ incoming_webhook: webhook }: Record<string, unknown>): Issued[] {
+  const { url } = (webhook ?? {}) as { url?: string };
+  return url ? [{ kind: 'webhook URL', value: url }] : [];
 }
 
 async function refuseErrorPage(response: Response): Promise<string> {

@@ -7,25 +7,34 @@ import type { HttpEvent } from '../../../lib/http/types.ts';
 import { documentClient } from '../../../lib/store/aws-database.ts';
 import type { TableNames } from '../../../lib/store/tables.ts';
 
-/** Where the instance finds everything, and whose token it asks for. */
+/** Where the instance finds everything. */
 export interface Orders {
   readonly endpoint: string;
   readonly tables: TableNames;
   readonly wrappingKey: string;
   readonly slackBaseUrl: string;
-  /** How far the clock of all is ahead of the machine's. */
-  readonly skew: number;
+}
+
+/** For the token of a connection called `mine`. */
+export interface Question {
   readonly apiKey: string;
-  readonly identifier: string;
+  readonly callers: number;
+  /** How far the instance's clock is ahead of the machine's. */
+  readonly skew: number;
 }
 
 export interface TokenAnswer {
   readonly status: number | undefined;
+  /** Of an error: its reason, else its code. */
+  readonly reason?: string;
   readonly accessToken?: string;
+  /** ISO time. */
+  readonly expiresAt?: string;
 }
 
 const orders = JSON.parse(process.env['ORDERS'] ?? '') as Orders;
 const nowhere = 'http://localhost:1';
+let skew = 0;
 const handlers = composeHandlers({
   db: { client: documentClient(new DynamoDBClient(localClientConfig(orders.endpoint))), tables: orders.tables },
   keyWrapper: createFileKeyWrapper(orders.wrappingKey),
@@ -35,31 +44,32 @@ const handlers = composeHandlers({
   publicUrl: nowhere,
   flowTtlSeconds: 300,
   log: { info: () => {}, warn: () => {}, error: () => {} },
-  now: () => Date.now() + orders.skew,
+  now: () => Date.now() + skew,
 });
 
 const path = '/v1/channel-connections/{identifier}/token';
-const event = {
-  version: '2.0',
-  routeKey: `POST ${path}`,
-  rawPath: path,
-  rawQueryString: '',
-  pathParameters: { identifier: orders.identifier },
-  headers: { authorization: `ApiKey ${orders.apiKey}` },
-  isBase64Encoded: false,
-  requestContext: { requestId: 'test', http: { method: 'POST', path } },
-} as unknown as HttpEvent;
 
-async function ask(): Promise<TokenAnswer> {
-  const { statusCode, body = '{}' } = await handlers['channel-connections'](
-    event,
-    createContext('channel-connections'),
-  );
-  return { status: statusCode, accessToken: JSON.parse(body).data?.accessToken };
+async function ask(apiKey: string): Promise<TokenAnswer> {
+  const event = {
+    version: '2.0',
+    routeKey: `POST ${path}`,
+    rawPath: path,
+    rawQueryString: '',
+    pathParameters: { identifier: 'mine' },
+    headers: { authorization: `ApiKey ${apiKey}` },
+    isBase64Encoded: false,
+    requestContext: { requestId: 'test', http: { method: 'POST', path } },
+  } as unknown as HttpEvent;
+  const context = createContext('channel-connections');
+  const { statusCode, body = '{}' } = await handlers['channel-connections'](event, context);
+  const { data, reason, error } = JSON.parse(body);
+  return { status: statusCode, reason: reason ?? error, accessToken: data?.accessToken, expiresAt: data?.expiresAt };
 }
 
-process.on('message', async ({ callers }: { callers: number }) => {
-  process.send?.(await Promise.all(Array.from({ length: callers }, ask)));
+process.on('message', async (question: Question) => {
+  skew = question.skew;
+  const answers = Array.from({ length: question.callers }, () => ask(question.apiKey));
+  process.send?.(await Promise.all(answers));
 });
 process.on('disconnect', () => process.exit());
 process.send?.('ready');
