@@ -112,8 +112,9 @@ export const functionSettings: Readonly<Record<FunctionName, FunctionSettings>> 
   meta: { memoryMegabytes: 256, timeoutSeconds: 5 },
   'publish-events': {
     memoryMegabytes: 512,
-    // One grant may be that of thousands of connections, each of which is read and told of.
-    timeoutSeconds: 120,
+    // One grant may be that of thousands of connections, each of which is read and told of. What does not fit is begun
+    // anew, with everything behind it in the stream waiting, so it has all the time that Lambda gives.
+    timeoutSeconds: 900,
     // Connections, and grants with the references to them. What each write was comes with the stream.
     connections: { actions: ['GetItem', 'Query'], keysBeginWith: ['C#', 'G#'] },
   },

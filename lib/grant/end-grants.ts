@@ -1,6 +1,8 @@
 import { randomToken } from '../crypto.ts';
+import { ChatConnectError } from '../errors.ts';
 import type { Integration } from '../integration/integration.ts';
 import { errorFields, type Log } from '../log.ts';
+import { isTransient } from '../providers/slack/slack-answer.ts';
 import type { GrantStore } from '../store/grant-store.ts';
 import type { Vault } from '../vault/vault.ts';
 import { type Grant, grantIdOf } from './grant.ts';
@@ -13,7 +15,7 @@ export interface EndGrantsDeps {
   readonly log: Log;
   now(): number;
   /** Asks the provider about a token; undefined without an answer. */
-  testToken(token: string): Promise<{ readonly ok: boolean } | undefined>;
+  testToken(token: string): Promise<{ readonly ok: boolean; readonly error?: string | undefined } | undefined>;
 }
 
 /** Tokens that a provider says it has ended. */
@@ -125,11 +127,16 @@ function isMeant(
 /**
  * An event tells its second only, and a provider may end the token before while it gives the next one. So close to an
  * exchange or a refresh, the token itself is asked about.
+ * @throws ChatConnectError `unavailable` when nobody can tell now: what is erased does not come back, an event does
  */
 async function isBelieved(deps: EndGrantsDeps, grant: Grant, { time }: EndingEvent): Promise<boolean> {
   const later = time - Math.floor(grant.asOf / 1000);
   if (later < 0) return false;
   if (later > exchangeSeconds || grant.version === 1) return true;
   const { accessToken } = await openToken(deps.vault, grant);
-  return !(await deps.testToken(accessToken))?.ok;
+  const identity = await deps.testToken(accessToken);
+  if (identity && !isTransient(identity.error ?? '')) return !identity.ok;
+  throw new ChatConnectError('unavailable', 'Slack does not say what became of a token. Please send the event again.', {
+    retryAfterSeconds: 1,
+  });
 }

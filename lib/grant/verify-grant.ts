@@ -32,21 +32,27 @@ export async function verifyToken(
   grant: Grant,
   accessToken: string,
 ): Promise<Grant | undefined> {
-  return record(deps, grant, await askSlack(deps, grant, accessToken));
+  return record(deps, grant, () => askSlack(deps, grant, accessToken));
 }
 
 /** Asks Entra for a token, which is never one that is remembered. @returns as `verifyToken` does */
 export async function verifyAppOnly(deps: VerifyGrantDeps, grant: Grant): Promise<Grant | undefined> {
-  return record(deps, grant, await askEntra(deps, grant));
+  return record(deps, grant, () => askEntra(deps, grant));
 }
 
 type Verdict = Pick<Verification, 'status' | 'statusReason'>;
 
-/** Without a verdict the grant stays as it was. */
-async function record(deps: VerifyGrantDeps, grant: Grant, verdict: Verdict | undefined): Promise<Grant | undefined> {
+/** Without a verdict the grant stays as it was. A verdict is of the time at which it was asked for. */
+async function record(
+  deps: VerifyGrantDeps,
+  grant: Grant,
+  ask: () => Promise<Verdict | undefined>,
+): Promise<Grant | undefined> {
+  const verifiedAt = deps.now();
+  const verdict = await ask();
   if (!verdict) return grant;
   const { environmentId, integrationId, grantId } = grant;
-  const recorded = await deps.grants.recordVerification(grant, { ...verdict, verifiedAt: deps.now() });
+  const recorded = await deps.grants.recordVerification(grant, { ...verdict, verifiedAt });
   if (recorded && verdict.status !== grant.status) {
     const line = { environmentId, integrationId, grantId, reason: verdict.statusReason };
     if (verdict.status === 'active') deps.log.info('a grant works again', line);

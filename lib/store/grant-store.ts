@@ -81,7 +81,7 @@ export interface GrantStore {
   giveBackRefresh(grant: Grant, failed: Refresh): Promise<void>;
   /**
    * Says whether the provider takes the token that was read, and ends the lease of whoever asked by a refresh.
-   * @returns undefined when the token or the lease is another one by now
+   * @returns undefined when the token or the lease is another one by now, or the provider was asked later by somebody else
    */
   recordVerification(read: Grant, verified: Verification, owner?: string): Promise<Grant | undefined>;
 }
@@ -378,7 +378,7 @@ export function dynamoGrantStore(db: Database): GrantStore {
           ...(owner !== undefined && { refresh: undefined }),
           ...nextCheck(read, { status, statusReason }, verifiedAt),
         },
-        condition: owner === undefined ? '#sealVersion = :read' : '#sealVersion = :read AND #refresh.#owner = :owner',
+        condition: `#sealVersion = :read AND ${owner === undefined ? noLaterVerdict : '#refresh.#owner = :owner'}`,
         values: { read: read.sealVersion, ...(owner !== undefined && { owner }) },
       }),
   };
@@ -429,6 +429,8 @@ const notRefreshing = `(${nobodyRefreshes} OR #refresh.#until <= :asOf)`;
 
 const isLivingRow = '#status IN (:active, :dead)';
 const livingStatuses = { active: 'active', dead: 'reauthorization_required' } as const;
+
+const noLaterVerdict = '(attribute_not_exists(#verifiedAt) OR #verifiedAt <= :verifiedAt)';
 
 const notRenewed = 'attribute_not_exists(pk) OR #asOf <= :asOf';
 

@@ -365,11 +365,11 @@ describe('GET /v1/channel-connections/{identifier}/channels of a Slack workspace
 
   it('is a 502 with Slack’s code for what no repetition changes', async () => {
     const environment = await connected(ann);
-    service.slack.misbehave({ kind: 'ok_false', error: 'org_login_required', times: 1 });
+    service.slack.misbehave({ kind: 'ok_false', error: 'ekm_access_denied', times: 1 });
 
     const answer = await list(environment);
 
-    expect(answer.json).toMatchObject({ statusCode: 502, error: 'channels_unavailable', reason: 'org_login_required' });
+    expect(answer.json).toMatchObject({ statusCode: 502, error: 'channels_unavailable', reason: 'ekm_access_denied' });
     expect(answer.headers.get('retry-after')).toBeNull();
   });
 

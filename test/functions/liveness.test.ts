@@ -114,6 +114,22 @@ describe('a Slack token that does not rotate', () => {
     },
   );
 
+  it.each(['team_added_to_org', 'org_login_required', 'internal_error'])(
+    'is not called dead for what %s says of its workspace or of Slack',
+    async (error) => {
+      const environment = await tools.connected(notRotating);
+      service.slack.misbehave({ method: 'auth.test', kind: 'ok_false', error, times: 1 });
+      await sweepAfter(aCheckLater);
+      const inTrouble = await tools.shown(environment);
+
+      await sweepAfter(3 * hour);
+
+      expect(inTrouble).toMatchObject({ status: 'active' });
+      expect(inTrouble).not.toHaveProperty('lastVerifiedAt');
+      expect(await verifiedAt(environment)).toBeGreaterThan(service.now() - hour);
+    },
+  );
+
   it('of a person is tried as well', async () => {
     const environment = await service.createTestEnvironment(notRotating);
     await service.connect(environment, { connectionIdentifier: 'mine', scope: [], installUserScopes: ['search:read'] });
@@ -249,6 +265,28 @@ describe('a grant that changes while it is checked', () => {
     await checking.sweep();
 
     expect(await tools.shown(environment)).toMatchObject({ status: 'active' });
+  });
+
+  it('stays dead when somebody learnt so while Slack still said the opposite', async () => {
+    const environment = await tools.connected(notRotating);
+    let isAsked = false;
+    const checking = startInstance(service, {
+      fetch: async (input, init) => {
+        const response = await fetch(input, init);
+        if (isAsked || !String(input).endsWith('auth.test')) return response;
+        isAsked = true;
+        uninstall(environment);
+        service.advance(1_000);
+        await service.api(environment.apiKey, 'POST', '/v1/channel-connections/mine/verify');
+        return response;
+      },
+    });
+    service.advance(aCheckLater);
+
+    await checking.sweep();
+
+    expect(isAsked).toBe(true);
+    expect(await tools.shown(environment)).toMatchObject({ ...dead, statusReason: 'token_revoked' });
   });
 
   it('ends with the token that the check got, when its connection was deleted', async () => {

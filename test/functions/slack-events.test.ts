@@ -564,11 +564,10 @@ describe('the time of an event', () => {
     expect(await statusAfter(environment)).toBe(expected);
   });
 
-  it.each<[number, 'lives' | 'is dead' | 'gets no answer', string]>([
+  it.each<[number, 'lives' | 'is dead', string]>([
     [-1, 'is dead', 'active'],
     [0, 'lives', 'active'],
     [0, 'is dead', 'revoked'],
-    [0, 'gets no answer', 'revoked'],
     [1, 'lives', 'active'],
     [10, 'is dead', 'revoked'],
     [10, 'lives', 'active'],
@@ -578,12 +577,37 @@ describe('the time of an event', () => {
     await reinstall(environment);
     const { asOf } = await grantOf(environment);
     if (token === 'is dead') service.slack.uninstall(environment.slackApp.clientId, acme.id);
-    if (token === 'gets no answer') service.slack.misbehave({ method: 'auth.test', kind: 'http_500' });
 
     await slack.send(slack.tokensRevoked({ bot: [botOf(environment)] }, asOf + later * second));
 
     expect(await statusAfter(environment)).toBe(expected);
   });
+
+  it.each([
+    ['no answer', 'lives', { kind: 'http_500' }],
+    ['no answer', 'is dead', { kind: 'rate_limited' }],
+    ['an answer of trouble', 'lives', { kind: 'ok_false', error: 'internal_error' }],
+    ['an answer of a workspace that moves', 'lives', { kind: 'ok_false', error: 'team_added_to_org' }],
+  ] as const)(
+    'that comes close to a re-install and gets %s is to be sent again: the token %s',
+    async (_, token, trouble) => {
+      const { environment, slack } = await connected();
+      await reinstall(environment);
+      const { asOf } = await grantOf(environment);
+      if (token === 'is dead') service.slack.uninstall(environment.slackApp.clientId, acme.id);
+      service.slack.misbehave({ method: 'auth.test', ...trouble, times: 1 });
+      const event = slack.tokensRevoked({ bot: [botOf(environment)] }, asOf);
+
+      const first = await slack.send(event);
+      const inTrouble = await statusAfter(environment);
+      const second = await slack.send(event);
+
+      expect(first).toMatchObject({ status: 503, json: { error: 'unavailable' } });
+      expect(inTrouble).toBe('active');
+      expect(second.status).toBe(200);
+      expect(await statusAfter(environment)).toBe(token === 'is dead' ? 'revoked' : 'active');
+    },
+  );
 
   it('that is before a refresh is too late', async () => {
     const { environment, slack } = await connected({ app: { tokenRotation: true } });

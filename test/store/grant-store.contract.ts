@@ -879,6 +879,16 @@ export function describeGrantStore(database: () => Database): void {
         expect(refused).toEqual({ ...read, ...refusal, dueAt: undefined });
       });
 
+      it('gives way to what the provider was asked later', async () => {
+        const { grants, stored, put } = setup();
+        const read = await put();
+        const refused = await grants.recordVerification(read, refusal);
+
+        const earlier = { status: 'active', verifiedAt: refusal.verifiedAt - 1 } as const;
+        expect(await grants.recordVerification(read, earlier)).toBeUndefined();
+        expect(await stored()).toEqual(refused);
+      });
+
       it('is not of a token that came since, nor of a grant that is being ended', async () => {
         const { grants, grant, put } = setup();
         const read = await put();

@@ -110,7 +110,7 @@ function tokenIn(part: Pick<SlackAccessAnswer, 'access_token' | 'refresh_token'>
   return { accessToken: part.access_token ?? '', refreshToken: part.refresh_token ?? undefined };
 }
 
-/** What Slack says of itself and not of what it was asked; the rest is a refusal. */
+/** What Slack says of itself, or of a workspace that it moves, and not of what it was asked; the rest is a refusal. */
 export function isTransient(error: string): boolean {
   return transientErrors.has(error);
 }
@@ -121,6 +121,8 @@ const transientErrors = new Set([
   'fatal_error',
   'service_unavailable',
   'request_timeout',
+  'team_added_to_org',
+  'org_login_required',
 ]);
 
 /** Slack's codes are words; anything else is not repeated in logs, pages or URLs. */
