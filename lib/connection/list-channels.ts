@@ -7,8 +7,9 @@ import type { SlackChannelRequest } from '../providers/slack/list-channels.ts';
 import type { EndpointStore } from '../store/endpoint-store.ts';
 import type { Connection } from './connection.ts';
 import { type ConnectionTokenDeps, usableToken } from './connection-token.ts';
+import { type VerifyDeps, verifyConnection } from './verify-connection.ts';
 
-export interface ListChannelsDeps extends ConnectionTokenDeps {
+export interface ListChannelsDeps extends ConnectionTokenDeps, VerifyDeps {
   readonly endpoints: EndpointStore;
   listSlackChannels(request: SlackChannelRequest): Promise<ChannelPage>;
   listTeamsChannels(request: TeamsChannelRequest): Promise<ChannelPage>;
@@ -54,9 +55,13 @@ export async function listChannels(
       : deps.listTeamsChannels({ ...request, tenantId: account.id });
   };
   const page = await ask(token).catch(async (error: unknown) => {
-    if (providerId === 'slack' || !isAboutToken(error)) throw error;
+    if (!isAboutToken(error)) throw error;
+    // Whoever looks at the connection is to see what was learnt here; what a refresh mends goes on.
+    if (providerId === 'slack') await verifyConnection(deps, environmentId, identifier).catch(() => {});
     // A token that is remembered is of before what an administrator may have approved since, or taken away.
-    const newest = await usableToken(deps, environmentId, identifier, { minTtlSeconds: Number.POSITIVE_INFINITY });
+    const newest = await usableToken(deps, environmentId, identifier, {
+      minTtlSeconds: providerId === 'slack' ? minTtlSeconds : Number.POSITIVE_INFINITY,
+    });
     if (newest.token.accessToken === token.accessToken) throw error;
     return ask(newest.token);
   });

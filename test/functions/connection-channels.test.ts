@@ -373,6 +373,29 @@ describe('GET /v1/channel-connections/{identifier}/channels of a Slack workspace
     expect(answer.headers.get('retry-after')).toBeNull();
   });
 
+  it.each([false, true])('lets everybody see that the token is dead (rotating: %s)', async (tokenRotation) => {
+    const environment = await connected(ann, { app: { tokenRotation } });
+    service.slack.uninstall(environment.slackApp.clientId, acme.id);
+
+    const answer = await list(environment);
+
+    expect(answer.json).toMatchObject({ statusCode: 409, error: 'reauthorization_required' });
+    expect(await tools.shown(environment)).toMatchObject({
+      status: 'reauthorization_required',
+      statusReason: answer.json.reason,
+    });
+  });
+
+  it('goes on with another token when Slack ended the one that is kept, but not its chain', async () => {
+    const environment = await connected(ann, { app: { tokenRotation: true } });
+    service.slack.misbehave({ kind: 'ok_false', error: 'token_expired', method: 'conversations.list', times: 1 });
+
+    const answer = await list(environment);
+
+    expect(answer.text).toContain('general');
+    expect(tools.sent(environment)).toHaveLength(1);
+  });
+
   it('refreshes a token that has expired', async () => {
     const environment = await connected(ann, { app: { tokenRotation: true } });
     service.advance(13 * 3_600_000);
