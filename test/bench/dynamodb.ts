@@ -12,7 +12,7 @@ export async function measureDynamodb(): Promise<Table> {
       title: 'DynamoDB commands of one call, in an instance that has served the environment before',
       rows: await count(service),
       notes: [
-        'A callback opens the data key of its environment, which costs 1 more read per instance when it is cold.',
+        'Callbacks and tokens open the data key of their environment: 1 more read per instance when it is cold.',
         "Routes but the one for URLs read the caller's API key each time: that read is among those shown.",
       ],
     };
@@ -46,6 +46,11 @@ async function count(service: TestService) {
       'channel-connections',
       eventOf('GET /v1/channel-connections/{identifier}', { apiKey, pathParameters: { identifier } }),
     );
+  const getToken = (identifier: string) =>
+    instance.call(
+      'channel-connections',
+      eventOf('POST /v1/channel-connections/{identifier}/token', { apiKey, pathParameters: { identifier } }),
+    );
   const counted = async <Result>(work: () => Promise<Result>) => {
     commands.reset();
     const result = await work();
@@ -66,6 +71,11 @@ async function count(service: TestService) {
   const bobs = connections.find(({ subscriberId }) => subscriberId === 'bob')?.identifier ?? '';
   const derived = await counted(() => getConnection(bobs));
 
+  // The first one finds the data key cold.
+  await getToken(bobs);
+  const token = await counted(() => getToken(bobs));
+  const namedToken = await counted(() => getToken('mine'));
+
   async function listConnections(): Promise<string> {
     const event = eventOf('GET /v1/channel-connections', { apiKey });
     return JSON.stringify(JSON.parse((await instance.call('channel-connections', event)).body ?? '').data);
@@ -84,6 +94,16 @@ async function count(service: TestService) {
       ...both(atMost(8, connect.cost.writes), atMost(5, connect.cost.reads)),
     },
     { call: 'callback of a first connect, derived identifier, no endpoint', ...plainConnect.cost, ...noGoal },
+    {
+      call: 'a token that is fresh, by the derived identifier',
+      ...token.cost,
+      ...both(atMost(0, token.cost.writes), atMost(3, token.cost.reads)),
+    },
+    {
+      call: 'a token that is fresh, by the given identifier',
+      ...namedToken.cost,
+      ...both(atMost(0, namedToken.cost.writes), atMost(4, namedToken.cost.reads)),
+    },
     { call: 'reload of the outcome page', ...reload.cost, ...noGoal },
     { call: 'getting a connection by its derived identifier', ...derived.cost, ...noGoal },
     { call: 'getting a connection by its given identifier', ...given.cost, ...noGoal },
