@@ -35,9 +35,10 @@ export async function grantEvents(
   const changed = (['status', 'statusReason'] as const).filter((field) => was[field] !== is[field]);
   if (changed.length === 0 || (was.status === 'active' && is.status === 'active')) return { events: [] };
   const { environmentId, integrationId, grantId, version } = after ?? before;
-  const time = after ? Math.max(after.asOf, after.verifiedAt ?? 0) : at;
+  // Clocks differ, and an exchange is stored after a verdict that was asked for later: what happened later says so.
+  const time = after ? Math.max(timeOf(after), timeOf(before) + 1) : at;
   const { status, statusReason } = is;
-  const isHit = ({ since = 0 }: Reference) => (status === 'active' ? since < time : since <= time);
+  const isHit = hitBy(after, at);
   const events: Event[] = [];
   for await (const connection of connectionsOf(deps, after ?? before, isHit)) {
     const cause = [grantId, version, time, status, statusReason, connection.subjectKey];
@@ -49,6 +50,17 @@ export async function grantEvents(
     events,
     ...(isLoss && { lost: { environmentId, integrationId, connections: events.length, reason: statusReason } }),
   };
+}
+
+function timeOf({ asOf, verifiedAt = 0 }: Grant): number {
+  return Math.max(asOf, verifiedAt);
+}
+
+/** By a new token everybody who was there before its exchange; by an end everybody who was there when it came. */
+function hitBy(after: Grant | undefined, at: number): (reference: Reference) => boolean {
+  if (after?.status === 'active') return ({ since = 0 }) => since < timeOf(after);
+  const endedAt = after?.status === 'revoked' ? after.asOf : after ? timeOf(after) : at;
+  return ({ since = 0 }) => since <= endedAt;
 }
 
 function tell(

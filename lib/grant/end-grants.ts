@@ -107,7 +107,12 @@ async function endGrant(
     if (!isMeant(grant, event) || !(await isBelieved(deps, grant, event))) return false;
     // An approval that came after the event may be stored after it as well: only older ones are fenced off.
     const asOf = Math.max(Math.min(event.time * 1000, deps.now()), grant.asOf);
-    const erased = await deps.grants.erase(grant, { asOf, flowId: attempt, statusReason: event.ending.reason });
+    const erased = await deps.grants.erase(grant, {
+      asOf,
+      flowId: attempt,
+      statusReason: event.ending.reason,
+      verifiedAt: deps.now(),
+    });
     if (!erased) continue;
     await removeUserMark(deps, { ...grant, asOf });
     return true;

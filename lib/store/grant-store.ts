@@ -61,7 +61,7 @@ export interface GrantStore {
   /** Erases the token; the row stays as a tombstone and fences off older exchanges. */
   endRevocation(grant: Grant): Promise<void>;
   /** The same for a grant that was read and whose token the provider is not asked to end. @returns false when somebody renewed it */
-  erase(grant: Grant, at: Pick<Grant, 'asOf' | 'flowId' | 'statusReason'>): Promise<boolean>;
+  erase(grant: Grant, at: Pick<Grant, 'asOf' | 'flowId' | 'statusReason' | 'verifiedAt'>): Promise<boolean>;
   /** The sweep has no more to do with the grant as it was read. */
   settle(grant: Grant): Promise<void>;
   /** Grants that are not over, from an index that may lag. */

@@ -316,6 +316,22 @@ describe('a connection whose token the provider refuses', () => {
     ]);
   });
 
+  it('is lost later than connected, and recovered later than lost, also within the second that Slack tells', async () => {
+    const environment = await service.createTestEnvironment({ credentials: { signingSecret } });
+    const slack = await slackEvents(service, environment);
+    service.freeze(Math.ceil(service.now() / 1000) * 1000 + 500);
+    const connected = await eventsOf(environment, () => connect(environment));
+    const lost = await eventsOf(environment, () => slack.send(slack.uninstalled()));
+    service.freeze();
+    service.advance(2_000);
+    const back = await eventsOf(environment, () => connect(environment));
+
+    const recovered = back.find(({ type }) => type === 'connection.recovered');
+    const times = [connected[0], lost[0], recovered].map((event) => event?.time);
+    expect(times).not.toContain(undefined);
+    expect(times).toEqual([...new Set(times)].sort());
+  });
+
   it('is updated when there is more to say, and not lost once more', async () => {
     const environment = await service.createTestEnvironment({ credentials: { signingSecret } });
     const slack = await slackEvents(service, environment);
