@@ -8,6 +8,7 @@ import type { Vault } from '../vault/vault.ts';
 import { type Grant, grantIdOf } from './grant.ts';
 import { removeUserMark } from './revoke-if-unshared.ts';
 import { openToken } from './token-vault.ts';
+import { everyUserGrant } from './user-grants.ts';
 
 export interface EndGrantsDeps {
   readonly grants: Pick<GrantStore, 'get' | 'erase' | 'userGrants' | 'removeUserGrant'>;
@@ -80,12 +81,7 @@ async function* grantIdsOf(
     if (!holders || holders.bots.length > 0) yield grantId;
     for (const userId of holders?.people ?? []) yield grantIdOf(integrationId, accountId, userId);
     if (holders) continue;
-    for (let after: string | undefined; ; ) {
-      const marks = await grants.userGrants(environmentId, grantId, after);
-      for (const { userGrantId } of marks) yield userGrantId;
-      after = marks.at(-1)?.userGrantId;
-      if (after === undefined) break;
-    }
+    for await (const { userGrantId } of everyUserGrant(grants, environmentId, grantId)) yield userGrantId;
   }
 }
 

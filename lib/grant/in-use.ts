@@ -1,6 +1,7 @@
 import type { ConnectionStore } from '../store/connection-store.ts';
 import type { GrantStore, Reference } from '../store/grant-store.ts';
 import type { Grant } from './grant.ts';
+import { everyUserGrant } from './user-grants.ts';
 
 export interface InUseDeps {
   readonly grants: GrantStore;
@@ -43,7 +44,7 @@ export async function hasUserGrantInUse(
   deps: InUseDeps,
   { environmentId, grantId }: Pick<Grant, 'environmentId' | 'grantId'>,
 ): Promise<boolean> {
-  for (const mark of await deps.grants.userGrants(environmentId, grantId)) {
+  for await (const mark of everyUserGrant(deps.grants, environmentId, grantId)) {
     if (await isInUse(deps, { environmentId, grantId: mark.userGrantId, source: 'flow' })) return true;
     await deps.grants.removeUserGrant(environmentId, grantId, mark.userGrantId, mark);
   }

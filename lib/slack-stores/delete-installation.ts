@@ -2,6 +2,7 @@ import type { InstallationQuery } from '@slack/oauth';
 import { installKeyOf, tombstoneOf } from '../connection/connection.ts';
 import { releaseLeftBehind } from '../connection/disconnect.ts';
 import { randomToken } from '../crypto.ts';
+import { everyUserGrant } from '../grant/user-grants.ts';
 import { describeQuery, grantIdIn, type InstallationDeps } from './installation.ts';
 import { InstallationError } from './installation-error.ts';
 
@@ -28,18 +29,9 @@ export async function deleteInstallation(deps: InstallationDeps, query: Installa
   const deletion: Deletion = { accountId, asOf: deps.now(), flowId: randomToken(16) };
   if (userId !== undefined) return endPart(deps, deletion, userId);
   await endPart(deps, deletion, undefined);
-  const accountGrantId = grantIdIn(deps, accountId);
-  const seen = new Set<string>();
-  // More may be there than are read at once; one that stays is of an install that came after the deletion.
-  for (let unseen = true; unseen; ) {
-    unseen = false;
-    for (const { userGrantId } of await grants.userGrants(environmentId, accountGrantId)) {
-      if (seen.has(userGrantId)) continue;
-      seen.add(userGrantId);
-      unseen = true;
-      const grant = await grants.get(environmentId, userGrantId);
-      if (grant?.userId !== undefined) await endPart(deps, deletion, grant.userId);
-    }
+  for await (const { userGrantId } of everyUserGrant(grants, environmentId, grantIdIn(deps, accountId))) {
+    const grant = await grants.get(environmentId, userGrantId);
+    if (grant?.userId !== undefined) await endPart(deps, deletion, grant.userId);
   }
 }
 
