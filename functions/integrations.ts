@@ -2,20 +2,19 @@ import * as z from 'zod/mini';
 import { loadConfig } from '../lib/config.ts';
 import type { DisconnectDeps } from '../lib/connection/disconnect.ts';
 import { composeDisconnect, type DisconnectParts } from '../lib/connection/disconnect-deps.ts';
+import { slackPartsOnAws } from '../lib/connection/slack-parts-on-aws.ts';
 import type { Caller } from '../lib/environment/authenticate.ts';
 import { ChatConnectError, validationError } from '../lib/errors.ts';
 import { type ApiDeps, createApiHandler, identifierSchema, validated } from '../lib/http/api.ts';
-import { lambdaLog, onLambda } from '../lib/http/lambda.ts';
+import { onLambda } from '../lib/http/lambda.ts';
 import type { HttpHandler } from '../lib/http/types.ts';
 import { createIntegration } from '../lib/integration/create-integration.ts';
 import { deleteIntegration } from '../lib/integration/delete-integration.ts';
 import { type Integration, providerIds } from '../lib/integration/integration.ts';
 import { configurationsChange, configurationsRequest, credentialsRequest } from '../lib/integration/request-schemas.ts';
 import { updateIntegration } from '../lib/integration/update-integration.ts';
-import { awsDatabase } from '../lib/store/aws-database.ts';
 import { dynamoApiKeyStore } from '../lib/store/environment-store.ts';
 import { dynamoIdempotencyStore } from '../lib/store/idempotency-store.ts';
-import { awsKeyWrapper } from '../lib/vault/aws-key-wrapper.ts';
 
 /** Fields that a caller may give on creation and on update. */
 const common = {
@@ -155,12 +154,5 @@ export function compose(parts: DisconnectParts): IntegrationsDeps {
 
 export const handler = onLambda(() => {
   const config = loadConfig(['CONNECTIONS_TABLE', 'FLOWS_TABLE', 'VAULT_KEY_ARN', 'SLACK_BASE_URL']);
-  return createHandler(
-    compose({
-      db: awsDatabase(config),
-      keyWrapper: awsKeyWrapper(config),
-      slackBaseUrl: config.SLACK_BASE_URL,
-      log: lambdaLog(),
-    }),
-  );
+  return createHandler(compose(slackPartsOnAws(config)));
 });

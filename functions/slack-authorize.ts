@@ -3,16 +3,15 @@ import type { InstallationQuery } from '@slack/oauth';
 import * as z from 'zod/mini';
 import { loadConfig } from '../lib/config.ts';
 import { composeDisconnect, type DisconnectParts } from '../lib/connection/disconnect-deps.ts';
+import { slackPartsOnAws } from '../lib/connection/slack-parts-on-aws.ts';
 import { ChatConnectError, validationError } from '../lib/errors.ts';
 import { type ApiDeps, createApiHandler, textSchema, validated } from '../lib/http/api.ts';
-import { lambdaLog, onLambda } from '../lib/http/lambda.ts';
+import { onLambda } from '../lib/http/lambda.ts';
 import type { HttpHandler } from '../lib/http/types.ts';
 import { refreshSlackToken } from '../lib/providers/slack/refresh-token.ts';
 import { type AuthorizeDeps, authorize } from '../lib/slack-stores/authorize.ts';
-import { awsDatabase } from '../lib/store/aws-database.ts';
 import { dynamoApiKeyStore } from '../lib/store/environment-store.ts';
 import type { IntegrationStore } from '../lib/store/integration-store.ts';
-import { awsKeyWrapper } from '../lib/vault/aws-key-wrapper.ts';
 
 const id = z.nullish(textSchema);
 
@@ -76,8 +75,5 @@ export function compose(parts: DisconnectParts): SlackAuthorizeDeps {
 
 export const handler = onLambda(() => {
   const config = loadConfig(['CONNECTIONS_TABLE', 'VAULT_KEY_ARN', 'SLACK_BASE_URL']);
-  const log = lambdaLog();
-  return createHandler(
-    compose({ db: awsDatabase(config), keyWrapper: awsKeyWrapper(config), slackBaseUrl: config.SLACK_BASE_URL, log }),
-  );
+  return createHandler(compose(slackPartsOnAws(config)));
 });

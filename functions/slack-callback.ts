@@ -1,5 +1,6 @@
 import middy from '@middy/core';
 import { loadConfig } from '../lib/config.ts';
+import { slackPartsOnAws } from '../lib/connection/slack-parts-on-aws.ts';
 import { findInstallable } from '../lib/flow/begin-install.ts';
 import { parseHandle } from '../lib/flow/handle.ts';
 import { receiveSlackCallback, type SlackCallbackDeps, slackAnswerOf } from '../lib/flow/slack-callback.ts';
@@ -9,13 +10,11 @@ import { requestLog } from '../lib/http/api.ts';
 import { flowCookies } from '../lib/http/flow-cookie.ts';
 import { answerCallback, malformedCallbackPage, unknownErrorPage } from '../lib/http/flow-pages.ts';
 import { noInstallPage, startedElsewherePage } from '../lib/http/install-page.ts';
-import { lambdaLog, onLambda } from '../lib/http/lambda.ts';
+import { onLambda } from '../lib/http/lambda.ts';
 import { redirectTo } from '../lib/http/page.ts';
 import { pageErrors } from '../lib/http/page-errors.ts';
 import { readProviderRedirect } from '../lib/http/provider-redirect.ts';
 import type { HttpEvent, HttpHandler, HttpResult } from '../lib/http/types.ts';
-import { awsDatabase } from '../lib/store/aws-database.ts';
-import { awsKeyWrapper } from '../lib/vault/aws-key-wrapper.ts';
 
 const pathOfIntegration = '/v1/integrations/chat/oauth/callback/slack/{integrationId}';
 
@@ -55,11 +54,5 @@ export function createHandler(deps: SlackCallbackDeps & { readonly publicUrl: st
 
 export const handler = onLambda(() => {
   const config = loadConfig(['CONNECTIONS_TABLE', 'FLOWS_TABLE', 'VAULT_KEY_ARN', 'PUBLIC_URL', 'SLACK_BASE_URL']);
-  const deps = composeSlackCallback({
-    db: awsDatabase(config),
-    keyWrapper: awsKeyWrapper(config),
-    slackBaseUrl: config.SLACK_BASE_URL,
-    log: lambdaLog(),
-  });
-  return createHandler({ ...deps, publicUrl: config.PUBLIC_URL });
+  return createHandler({ ...composeSlackCallback(slackPartsOnAws(config)), publicUrl: config.PUBLIC_URL });
 });

@@ -1,19 +1,18 @@
 import middy from '@middy/core';
 import { loadConfig } from '../lib/config.ts';
+import { slackPartsOnAws } from '../lib/connection/slack-parts-on-aws.ts';
 import { composeStores, type StoreParts } from '../lib/connection/stores.ts';
 import { type ReceiveEventDeps, receiveEvent } from '../lib/grant/receive-event.ts';
 import { requestLog } from '../lib/http/api.ts';
 import { type AuthenticateSlackDeps, authenticateSlack } from '../lib/http/authenticate-slack.ts';
 import { jsonBody } from '../lib/http/json-body.ts';
 import { jsonErrors } from '../lib/http/json-errors.ts';
-import { lambdaLog, onLambda } from '../lib/http/lambda.ts';
+import { onLambda } from '../lib/http/lambda.ts';
 import type { HttpEvent, HttpHandler, HttpResult } from '../lib/http/types.ts';
 import { readSlackRequest } from '../lib/providers/slack/slack-event.ts';
 import type { Fetch } from '../lib/providers/slack/slack-http.ts';
 import { testSlackToken } from '../lib/providers/slack/test-token.ts';
-import { awsDatabase } from '../lib/store/aws-database.ts';
 import { dynamoSeenEventStore } from '../lib/store/seen-event-store.ts';
-import { awsKeyWrapper } from '../lib/vault/aws-key-wrapper.ts';
 
 export type SlackEventsDeps = AuthenticateSlackDeps & ReceiveEventDeps;
 
@@ -53,12 +52,5 @@ export function compose(parts: SlackEventsParts): SlackEventsDeps {
 
 export const handler = onLambda(() => {
   const config = loadConfig(['CONNECTIONS_TABLE', 'FLOWS_TABLE', 'VAULT_KEY_ARN', 'SLACK_BASE_URL']);
-  return createHandler(
-    compose({
-      db: awsDatabase(config),
-      keyWrapper: awsKeyWrapper(config),
-      slackBaseUrl: config.SLACK_BASE_URL,
-      log: lambdaLog(),
-    }),
-  );
+  return createHandler(compose(slackPartsOnAws(config)));
 });

@@ -1,9 +1,7 @@
 import { loadConfig } from '../config.ts';
-import { lambdaLog } from '../http/lambda.ts';
+import { slackPartsOnAws } from '../connection/slack-parts-on-aws.ts';
 import { awsAssertion } from '../providers/msteams/aws-assertion.ts';
 import { federatedClients } from '../providers/msteams/federated-clients.ts';
-import { awsDatabase } from '../store/aws-database.ts';
-import { awsKeyWrapper } from '../vault/aws-key-wrapper.ts';
 import type { ResumeParts } from './resume-flow-deps.ts';
 
 /**
@@ -20,15 +18,12 @@ export function partsOnAws(): ResumeParts {
     'MICROSOFT_GRAPH_BASE_URL',
     'FEDERATED_CLIENTS',
   ]);
-  const log = lambdaLog();
+  const parts = slackPartsOnAws(config);
   return {
-    db: awsDatabase(config),
-    keyWrapper: awsKeyWrapper(config),
-    slackBaseUrl: config.SLACK_BASE_URL,
+    ...parts,
     microsoftLoginBaseUrl: config.MICROSOFT_LOGIN_BASE_URL,
     microsoftGraphBaseUrl: config.MICROSOFT_GRAPH_BASE_URL,
-    awsAssertion: awsAssertion({ log }),
+    awsAssertion: awsAssertion({ log: parts.log }),
     isFederated: federatedClients(config.FEDERATED_CLIENTS),
-    log,
   };
 }
