@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { atEveryStep, type Ending, everyEnding } from '../support/every-step.ts';
-import { startInstance } from '../support/instance.ts';
+import { dieAfterTombstone } from '../support/instance.ts';
 import { startTestService, type TestEnvironment, type TestService } from '../support/service.ts';
 import { expectSettled, expectUsable, letSweepFinish } from '../support/settled.ts';
 import { globex, tokenTools } from '../support/tokens.ts';
@@ -162,7 +162,7 @@ describe('a process that', () => {
   it.each<Ending>(['ends before', 'loses the answer of'])('%s any step of the sweep loses a minute', async (ending) => {
     await atEveryStep(service, ending, async (arm) => {
       const built = await build({});
-      await hide(built.environment);
+      expect((await dieAfterTombstone(service, built.environment)).statusCode).toBe(204);
       service.advance(61_000);
       await arm()
         .sweep()
@@ -173,22 +173,6 @@ describe('a process that', () => {
     });
   });
 });
-
-/** A disconnect whose process ends when the connection is hidden, and nothing else is done. */
-async function hide({ apiKey }: TestEnvironment): Promise<void> {
-  const dying = startInstance(service);
-  let isHidden = false;
-  dying.before(
-    ({ name, input }) => {
-      const wasHidden = isHidden;
-      isHidden ||= name === 'PutItemCommand' && input.Item.deletedAt !== undefined;
-      return wasHidden;
-    },
-    async () => dying.faults.killAt(1),
-  );
-  const { statusCode } = await dying.api(apiKey, 'DELETE', `${collection}/mine`);
-  expect(statusCode).toBe(204);
-}
 
 describe('a token request whose connection is deleted while Slack refreshes, in a process that', () => {
   it.each(everyEnding)('%s any step after it, leaves no token that works', async (ending) => {

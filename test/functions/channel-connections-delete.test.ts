@@ -4,7 +4,7 @@ import { grantIdOf } from '../../lib/grant/grant.ts';
 import { dynamoConnectionStore } from '../../lib/store/connection-store.ts';
 import { dynamoGrantStore } from '../../lib/store/grant-store.ts';
 import { keyOf } from '../../lib/store/keys.ts';
-import { handleOf, startInstance } from '../support/instance.ts';
+import { dieAfterTombstone, handleOf, startInstance } from '../support/instance.ts';
 import { startTestService, type TestEnvironment, type TestService } from '../support/service.ts';
 import { expectSettled, expectUsable, letSweepFinish } from '../support/settled.ts';
 import { connect as connectTeams, createTeams } from '../support/teams.ts';
@@ -411,26 +411,11 @@ describe('a revocation that Slack does not confirm', () => {
 });
 
 describe('a connection that is made anew after a deletion that crashed', () => {
-  /** Ends the process after the connection is hidden, and before anything of it is gone. */
-  async function dieAfterTombstone(environment: TestEnvironment, identifier: string) {
-    const dying = startInstance(service);
-    let isHidden = false;
-    dying.before(
-      ({ name, input }) => {
-        const wasHidden = isHidden;
-        isHidden ||= name === 'PutItemCommand' && input.Item.deletedAt !== undefined;
-        return wasHidden;
-      },
-      async () => dying.faults.killAt(1),
-    );
-    return dying.api(environment.apiKey, 'DELETE', `${collection}/${identifier}`);
-  }
-
   it('answers 204 when the connection is hidden, and logs what is left', async () => {
     const environment = await service.createTestEnvironment();
     await service.connect(environment, { connectionIdentifier: 'mine', autoLinkUser: true });
 
-    const answer = await dieAfterTombstone(environment, 'mine');
+    const answer = await dieAfterTombstone(service, environment);
 
     expect(answer.statusCode).toBe(204);
     expect(service.lines.map((line) => line.message)).toContain('the rest of a change is left to the sweep');
@@ -444,7 +429,7 @@ describe('a connection that is made anew after a deletion that crashed', () => {
     const environment = await service.createTestEnvironment();
     await service.connect(environment, { connectionIdentifier: 'mine', autoLinkUser: true });
     const [old] = await service.endpoints(environment);
-    await dieAfterTombstone(environment, 'mine');
+    await dieAfterTombstone(service, environment);
     service.advance(1_000);
     const called = calls(environment);
 
@@ -462,7 +447,7 @@ describe('a connection that is made anew after a deletion that crashed', () => {
   it('in another workspace ends the token of the first one', async () => {
     const environment = await service.createTestEnvironment();
     await service.connect(environment, { connectionIdentifier: 'mine' });
-    await dieAfterTombstone(environment, 'mine');
+    await dieAfterTombstone(service, environment);
     service.advance(1_000);
     const called = calls(environment);
 

@@ -9,7 +9,7 @@ import { parseHandle } from '../../lib/flow/handle.ts';
 import type { HttpEvent, HttpResult } from '../../lib/http/types.ts';
 import { documentClient } from '../../lib/store/aws-database.ts';
 import { injectFaults } from './faults.ts';
-import type { TestService } from './service.ts';
+import type { TestEnvironment, TestService } from './service.ts';
 
 /** A command on its way to DynamoDB, as the SDK's middleware sees it. */
 export interface Command {
@@ -121,6 +121,25 @@ export function startInstance(
       );
     },
   };
+}
+
+/** Deletes a connection in a process that ends when it is hidden, and before anything of it is gone. */
+export function dieAfterTombstone(
+  service: TestService,
+  { apiKey }: TestEnvironment,
+  identifier = 'mine',
+): Promise<HttpResult> {
+  const dying = startInstance(service);
+  let isHidden = false;
+  dying.before(
+    ({ name, input }) => {
+      const wasHidden = isHidden;
+      isHidden ||= name === 'PutItemCommand' && input.Item.deletedAt !== undefined;
+      return wasHidden;
+    },
+    async () => dying.faults.killAt(1),
+  );
+  return dying.api(apiKey, 'DELETE', `/v1/channel-connections/${identifier}`);
 }
 
 const matchRoute = routeMatcher(routes);
