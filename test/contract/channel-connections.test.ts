@@ -4,6 +4,7 @@ import { SDKValidationError } from '@novu/api/models/errors/index.js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestService, type TestService } from '../support/service.ts';
 import { createTeams, type TeamsEnvironment } from '../support/teams.ts';
+import { identifiersOf, itIsAList } from './list.ts';
 import { expectRefusal, novuAt } from './novu.ts';
 
 let service: TestService;
@@ -229,8 +230,6 @@ describe('channelConnections.list', () => {
   });
 
   const all = ['chens', 'acmes', 'bobs teams', 'anns acme', 'anns'];
-  const identifiersOf = ({ result }: Awaited<ReturnType<Novu['channelConnections']['list']>>) =>
-    result.data.map(({ identifier }) => identifier);
 
   it.each<[Parameters<Novu['channelConnections']['list']>[0], string[]]>([
     [{}, all],
@@ -252,30 +251,5 @@ describe('channelConnections.list', () => {
     expect(identifiersOf(await listed.channelConnections.list(query))).toEqual(expected);
   });
 
-  it('goes through its pages and back', async () => {
-    const first = await listed.channelConnections.list({ limit: 2 });
-    const second = await listed.channelConnections.list({ limit: 2, after: first.result.next ?? '' });
-    const third = await listed.channelConnections.list({ limit: 2, after: second.result.next ?? '' });
-    const back = await listed.channelConnections.list({ limit: 2, before: third.result.previous ?? '' });
-
-    expect([first, second, third].flatMap(identifiersOf)).toEqual(all);
-    expect(identifiersOf(back)).toEqual(identifiersOf(second));
-    expect(first.result).toMatchObject({ previous: null, totalCount: 5, totalCountCapped: false });
-    expect(third.result.next).toBeNull();
-  });
-
-  it.each<[Parameters<Novu['channelConnections']['list']>[0], number, string, string]>([
-    [
-      { after: 'a', before: 'b' },
-      400,
-      'cursors_conflict',
-      'Cannot specify both "before" and "after" cursors at the same time.',
-    ],
-    [{ orderBy: 'updatedAt' }, 400, 'unsupported_order', 'Lists are ordered by createdAt'],
-    [{ limit: 101 }, 422, 'validation_failed', 'limit: must be at most 100'],
-    [{ providerId: 'mailgun' }, 422, 'validation_failed', 'providerId'],
-    [{ channel: 'sms' }, 422, 'validation_failed', 'channel: must be "chat"'],
-  ])('refuses %j with %d', async (query, status, error, message) => {
-    await expectRefusal(listed.channelConnections.list(query), { status, error, message });
-  });
+  itIsAList((query) => listed.channelConnections.list(query), all);
 });

@@ -4,6 +4,7 @@ import { SDKValidationError } from '@novu/api/models/errors/index.js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestService, type TestService } from '../support/service.ts';
 import { connect, createTeams, type TeamsEnvironment } from '../support/teams.ts';
+import { identifiersOf, itIsAList } from './list.ts';
 import { expectRefusal, novuAt } from './novu.ts';
 
 let service: TestService;
@@ -229,8 +230,6 @@ describe('channelEndpoints.list', () => {
   });
 
   const all = ['chens', 'bobs teams', 'anns channel', 'anns acme', 'anns'];
-  const identifiersOf = ({ result }: Awaited<ReturnType<Novu['channelEndpoints']['list']>>) =>
-    result.data.map(({ identifier }) => identifier);
 
   it.each<[Parameters<Novu['channelEndpoints']['list']>[0], string[]]>([
     [{}, all],
@@ -251,30 +250,5 @@ describe('channelEndpoints.list', () => {
     expect(identifiersOf(await listed.channelEndpoints.list(query))).toEqual(expected);
   });
 
-  it('goes through its pages and back', async () => {
-    const first = await listed.channelEndpoints.list({ limit: 2 });
-    const second = await listed.channelEndpoints.list({ limit: 2, after: first.result.next ?? '' });
-    const third = await listed.channelEndpoints.list({ limit: 2, after: second.result.next ?? '' });
-    const back = await listed.channelEndpoints.list({ limit: 2, before: third.result.previous ?? '' });
-
-    expect([first, second, third].flatMap(identifiersOf)).toEqual(all);
-    expect(identifiersOf(back)).toEqual(identifiersOf(second));
-    expect(first.result).toMatchObject({ previous: null, totalCount: 5, totalCountCapped: false });
-    expect(third.result.next).toBeNull();
-  });
-
-  it.each<[Parameters<Novu['channelEndpoints']['list']>[0], number, string, string]>([
-    [
-      { after: 'a', before: 'b' },
-      400,
-      'cursors_conflict',
-      'Cannot specify both "before" and "after" cursors at the same time.',
-    ],
-    [{ orderBy: 'updatedAt' }, 400, 'unsupported_order', 'Lists are ordered by createdAt'],
-    [{ limit: 101 }, 422, 'validation_failed', 'limit: must be at most 100'],
-    [{ providerId: 'mailgun' }, 422, 'validation_failed', 'providerId'],
-    [{ channel: 'sms' }, 422, 'validation_failed', 'channel: must be "chat"'],
-  ])('refuses %j with %d', async (query, status, error, message) => {
-    await expectRefusal(listed.channelEndpoints.list(query), { status, error, message });
-  });
+  itIsAList((query) => listed.channelEndpoints.list(query), all);
 });
